@@ -1,0 +1,28 @@
+//! Types that travel between Headroom's server and the browser.
+//!
+//! Plain data with public fields: no IO, no clock, nothing of ours below it, and it builds for `wasm32`. What both
+//! sides must agree on lives here once: the metric catalogue, how a figure is written, how a time range is read.
+
+pub mod access;
+pub mod action;
+pub mod api;
+pub mod event;
+pub mod format;
+pub mod health;
+pub mod live;
+pub mod metric;
+pub mod observation;
+pub mod operation;
+pub mod overview;
+pub mod range;
+pub mod sample;
+pub mod series;
+pub mod target;
+pub mod timestamp;
+
+pub use access::{Actor, Role};
+pub use health::{Band, Component};
+pub use metric::MetricId;
+pub use sample::Sample;
+pub use target::TargetId;
+pub use timestamp::Timestamp;

@@ -1,0 +1,2 @@
+//! Builds the bundle.
+fn main() {}

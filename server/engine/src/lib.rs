@@ -1,0 +1,21 @@
+//! Headroom's engines: what watches, stores, scores and acts. No HTTP and no pages here.
+//!
+//! The spine runs through `collect` (reads a target into an [`collect::Observation`]), [`spine`] (publishes it once) and
+//! its readers: the live feed, [`health`], [`history`], [`exposition`] and, later, the alert rules. [`console`] is the
+//! process context that joins them; [`operations`] runs long actions; [`store`] keeps what must outlive the process.
+
+pub mod access;
+pub mod actions;
+pub mod clock;
+pub mod collect;
+pub mod console;
+pub mod exposition;
+pub mod health;
+pub mod history;
+pub mod issues;
+pub mod operations;
+pub mod pool;
+pub mod requests;
+pub mod spine;
+pub mod store;
+pub mod target;

@@ -1,0 +1,232 @@
+//! The state store: what must outlive the process, in SQLite or PostgreSQL behind one trait.
+
+use async_trait::async_trait;
+use headroom_model::{
+    MetricId, Role, TargetId, Timestamp,
+    event::{Event, EventKind, NewEvent},
+    operation::Operation,
+    range::Resolved,
+    series::Series,
+};
+
+/// Why the state store could not answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The database refused or did not answer.
+    #[error("state store: {0}")]
+    Database(#[from] sqlx::Error),
+    /// Its schema could not be brought up to date.
+    #[error("state store migration: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// A name is taken.
+    #[error("{what} \"{name}\" exists already")]
+    Exists {
+        /// `user` or `token`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// One metric over one minute, merged with what is stored for that minute.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MinuteRow {
+    /// The metric.
+    pub metric: MetricId,
+    /// Start of the minute.
+    pub at: Timestamp,
+    /// Sum of the measurements: average times count.
+    pub sum: f64,
+    /// Smallest.
+    pub min: f64,
+    /// Largest.
+    pub max: f64,
+    /// Newest.
+    pub last: f64,
+    /// How many.
+    pub count: u32,
+}
+
+/// How long history is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Minutes, in days. Default 30.
+    pub minutes_days: u32,
+    /// Hours, in days. Default 762 (25 months).
+    pub hours_days: u32,
+    /// Events, audit and ended operations, in days. Default 762.
+    pub events_days: u32,
+}
+
+/// What one round of upkeep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Upkeep {
+    /// Hour rows written or renewed.
+    pub hours_rolled_up: u64,
+    /// Rows removed because their retention ended.
+    pub rows_pruned: u64,
+}
+
+/// Which events to read. Newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventQuery {
+    /// Events of this target and of the console itself; none means all.
+    pub target: Option<TargetId>,
+    /// Not before.
+    pub from: Option<Timestamp>,
+    /// Before.
+    pub to: Option<Timestamp>,
+    /// Only these kinds; empty means all.
+    pub kinds: Vec<EventKind>,
+    /// Only ids below this: the keyset cursor.
+    pub before: Option<i64>,
+    /// At most this many, capped at 500.
+    pub limit: u32,
+}
+
+/// One action for the record. Parameters hold no secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAudit {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: String,
+    /// With which role.
+    pub role: Role,
+    /// From where (peer address), where known.
+    pub origin: Option<String>,
+    /// What (`stats.reset`).
+    pub action: String,
+    /// On which target.
+    pub target: Option<TargetId>,
+    /// Parameters as JSON.
+    pub parameters: serde_json::Value,
+    /// Why, in the actor's words.
+    pub reason: Option<String>,
+    /// How it ended: what was verified, or the error.
+    pub outcome: String,
+    /// Whether it did what it promised.
+    pub succeeded: bool,
+}
+
+/// A stored audit row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRow {
+    /// Rising.
+    pub id: i64,
+    /// The action.
+    pub audit: NewAudit,
+}
+
+/// A user as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Unique name.
+    pub name: String,
+    /// Role.
+    pub role: Role,
+    /// Argon2id in PHC form.
+    pub password_hash: String,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+/// A bearer token as stored: the token itself is shown once and never kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Unique name.
+    pub name: String,
+    /// Role.
+    pub role: Role,
+    /// SHA-256 of the token (it carries 256 random bits, so a slow hash adds nothing).
+    pub hash: Vec<u8>,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// When it stops working.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A signed-in session as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredSession {
+    /// SHA-256 of the cookie.
+    pub hash: Vec<u8>,
+    /// Whose.
+    pub user: String,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// The state store. All methods are safe to cancel: each is one statement or one transaction.
+#[async_trait]
+pub trait StateStore: Send + Sync + 'static {
+    /// `sqlite` or `postgres`.
+    fn backend(&self) -> &'static str;
+    /// Whether it answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+    /// Bytes it takes on disk.
+    async fn size_bytes(&self) -> Result<u64, StoreError>;
+
+    /// Merges minutes: sum and count add up, min and max widen, last is the newest.
+    async fn merge_minutes(&self, target: &TargetId, rows: &[MinuteRow]) -> Result<(), StoreError>;
+    /// Series of at most `max_points` slots each, one a metric in the order asked, from minutes or hours.
+    async fn series(
+        &self,
+        target: &TargetId,
+        metrics: &[MetricId],
+        range: Resolved,
+        max_points: usize,
+    ) -> Result<Vec<Series>, StoreError>;
+    /// First minute or hour stored for a target.
+    async fn history_starts(&self, target: &TargetId) -> Result<Option<Timestamp>, StoreError>;
+    /// Rolls complete hours up and prunes what is past its retention, at most a bounded number of rows a call.
+    async fn upkeep(&self, now: Timestamp, retention: Retention) -> Result<Upkeep, StoreError>;
+
+    /// Adds an event.
+    async fn add_event(&self, event: &NewEvent) -> Result<Event, StoreError>;
+    /// Reads events, newest first.
+    async fn events(&self, query: &EventQuery) -> Result<Vec<Event>, StoreError>;
+
+    /// Adds an audit row and answers its id.
+    async fn add_audit(&self, audit: &NewAudit) -> Result<i64, StoreError>;
+    /// Reads a page of the audit, newest first, and how many rows there are in all.
+    async fn audit(&self, offset: u64, limit: u32) -> Result<(Vec<AuditRow>, u64), StoreError>;
+
+    /// Adds a user.
+    async fn add_user(&self, user: &User) -> Result<(), StoreError>;
+    /// Removes a user and its sessions; false when there was none.
+    async fn remove_user(&self, name: &str) -> Result<bool, StoreError>;
+    /// All users by name, at most 1,000.
+    async fn users(&self) -> Result<Vec<User>, StoreError>;
+    /// Adds a token.
+    async fn add_token(&self, token: &Token) -> Result<(), StoreError>;
+    /// Removes a token; false when there was none.
+    async fn remove_token(&self, name: &str) -> Result<bool, StoreError>;
+    /// All tokens by name, at most 1,000.
+    async fn tokens(&self) -> Result<Vec<Token>, StoreError>;
+    /// Adds a session.
+    async fn add_session(&self, session: &StoredSession) -> Result<(), StoreError>;
+    /// The session with this hash, with its user's current role; none when it ended or the user is gone.
+    async fn session(&self, hash: &[u8], now: Timestamp) -> Result<Option<(StoredSession, Role)>, StoreError>;
+    /// Ends a session.
+    async fn remove_session(&self, hash: &[u8]) -> Result<(), StoreError>;
+
+    /// Stores an operation, new or moved.
+    async fn save_operation(&self, operation: &Operation) -> Result<(), StoreError>;
+    /// The newest operations, newest first.
+    async fn operations(&self, target: Option<&TargetId>, limit: u32) -> Result<Vec<Operation>, StoreError>;
+    /// Marks what an earlier process left running as failed ("the console stopped"); answers how many.
+    async fn fail_interrupted_operations(&self, now: Timestamp) -> Result<u64, StoreError>;
+}
+
+/// Opens the state store that `url` names (`sqlite:path`, `sqlite::memory:` or `postgres://…`) and brings its schema up
+/// to date.
+///
+/// # Errors
+/// The URL names neither, the database cannot be reached, or a migration fails.
+pub async fn open(_url: &str) -> Result<std::sync::Arc<dyn StateStore>, StoreError> {
+    unimplemented!()
+}
