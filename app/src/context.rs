@@ -1,0 +1,95 @@
+//! What the server hands to every page render and server function.
+
+use crate::error::AppError;
+use headroom_engine::console::Console;
+use headroom_model::{Actor, Role, TargetId};
+use leptos::prelude::use_context;
+use serde::Deserialize;
+use std::{collections::HashMap, sync::Arc};
+
+/// Addresses of the browser bundle, as the bundle tool writes them to `dist/assets.json`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Assets {
+    /// Folder of the split bundle: `/pkg/<hash>`.
+    pub pkg: String,
+    /// The main JavaScript module.
+    pub js: String,
+    /// The main WebAssembly module.
+    pub wasm: String,
+    /// The style sheet.
+    pub css: String,
+    /// ECharts, imported when the first chart comes into view.
+    pub echarts: String,
+    /// Name of the module that loads split chunks, relative to `pkg`.
+    pub split_js: String,
+    /// Chunks to preload, by lazy function.
+    pub prefetch: HashMap<String, Vec<String>>,
+    /// Fonts to preload.
+    pub fonts: Vec<String>,
+}
+
+/// A theme that was chosen; without one the browser's preference decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Theme {
+    /// Light surfaces.
+    Light,
+    /// Dark surfaces.
+    Dark,
+}
+
+impl Theme {
+    /// The value of the cookie, the form field and `data-theme`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Theme::Light => "light",
+            Theme::Dark => "dark",
+        }
+    }
+}
+
+/// The request as pages see it. Provided as a Leptos context for renders and server functions.
+#[derive(Clone)]
+pub struct PageContext {
+    /// The running console.
+    pub console: Arc<Console>,
+    /// Who asks.
+    pub actor: Actor,
+    /// Peer address, where known; goes into the audit.
+    pub origin: Option<String>,
+    /// The browser bundle.
+    pub assets: Arc<Assets>,
+    /// The chosen theme.
+    pub theme: Option<Theme>,
+    /// Whether no user and no token is defined, so that everyone on this machine acts as admin.
+    pub open_access: bool,
+}
+
+impl PageContext {
+    /// The context of this request, if its actor holds `role`.
+    ///
+    /// The server's middleware checks roles before; this is the second lock on the same door.
+    ///
+    /// # Errors
+    /// The role does not suffice, or no request is being answered.
+    pub fn require(role: Role) -> Result<Self, AppError> {
+        let context = use_context::<PageContext>().ok_or_else(AppError::internal)?;
+        if context.actor.role < role { Err(AppError::forbidden(role)) } else { Ok(context) }
+    }
+
+    /// The target a request names, or the default one.
+    ///
+    /// # Errors
+    /// No target has that name.
+    pub fn target(&self, name: Option<&str>) -> Result<TargetId, AppError> {
+        let Some(name) = name.filter(|name| !name.is_empty()) else {
+            return Ok(self.console.default_target().clone());
+        };
+        let targets = self.console.targets();
+        targets.iter().find(|target| target.id.as_str() == name).map(|target| target.id.clone()).ok_or_else(|| {
+            let known: Vec<&str> = targets.iter().map(|target| target.id.as_str()).collect();
+            AppError::unknown_target(name, &known)
+        })
+    }
+}

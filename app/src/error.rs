@@ -1,0 +1,171 @@
+//! The one error that server functions answer with: a code to act on and a sentence to read.
+
+use headroom_model::Role;
+use leptos::server_fn::{
+    Bytes, ContentType, Decodes, Encodes, Format, FormatType,
+    error::{FromServerFnError, ServerFnErrorErr},
+};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What a caller can do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ErrorCode {
+    /// Sign in again.
+    Unauthenticated,
+    /// The role does not suffice.
+    Forbidden,
+    /// Nothing has this name.
+    NotFound,
+    /// A parameter cannot be used; the message says what is allowed.
+    Invalid,
+    /// The target refused; the message says what helps.
+    Refused,
+    /// Something does not answer; trying again may help.
+    Unavailable,
+    /// The server could not be reached.
+    Offline,
+    /// A fault of the console; the log has the cause.
+    Internal,
+}
+
+/// An error as the browser sees it. The message is written for the reader and holds no internal cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppError {
+    /// What can be done.
+    pub code: ErrorCode,
+    /// What failed and what helps, one or two sentences.
+    pub message: String,
+}
+
+impl AppError {
+    /// An error with its sentence.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        AppError { code, message: message.into() }
+    }
+
+    /// A fault whose cause belongs in the log only.
+    #[must_use]
+    pub fn internal() -> Self {
+        AppError::new(ErrorCode::Internal, "The console could not answer. Its log has the cause.")
+    }
+
+    /// The role does not suffice.
+    #[must_use]
+    pub fn forbidden(role: Role) -> Self {
+        AppError::new(ErrorCode::Forbidden, format!("This needs the role {role}."))
+    }
+
+    /// No target has this name.
+    #[must_use]
+    pub fn unknown_target(name: &str, known: &[&str]) -> Self {
+        let name: String = name.chars().take(40).collect();
+        AppError::new(ErrorCode::NotFound, format!("No target is named “{name}”. Known: {}.", known.join(", ")))
+    }
+}
+
+impl fmt::Display for AppError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for AppError {}
+
+impl FromServerFnError for AppError {
+    type Encoder = ErrorEncoding;
+
+    fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        match error {
+            ServerFnErrorErr::Args(_) | ServerFnErrorErr::MissingArg(_) => {
+                AppError::new(ErrorCode::Invalid, "The request is incomplete or malformed.")
+            }
+            ServerFnErrorErr::Request(_) => {
+                AppError::new(ErrorCode::Offline, "The console does not answer. Check that it runs.")
+            }
+            _ => AppError::internal(),
+        }
+    }
+}
+
+/// JSON of [`AppError`]; also reads the problem documents with which the middleware in front of server functions refuses.
+#[derive(Debug)]
+pub struct ErrorEncoding;
+
+impl ContentType for ErrorEncoding {
+    const CONTENT_TYPE: &'static str = "application/json";
+}
+
+impl FormatType for ErrorEncoding {
+    const FORMAT_TYPE: Format = Format::Text;
+}
+
+impl Encodes<AppError> for ErrorEncoding {
+    type Error = serde_json::Error;
+
+    fn encode(error: &AppError) -> Result<Bytes, Self::Error> {
+        serde_json::to_vec(error).map(Bytes::from)
+    }
+}
+
+/// The members of a problem document that matter here.
+#[derive(Deserialize)]
+struct Refusal {
+    status: u16,
+    detail: String,
+}
+
+impl Decodes<AppError> for ErrorEncoding {
+    type Error = serde_json::Error;
+
+    fn decode(bytes: Bytes) -> Result<AppError, Self::Error> {
+        serde_json::from_slice(&bytes).or_else(|error| match serde_json::from_slice::<Refusal>(&bytes) {
+            Ok(refusal) => {
+                let code = match refusal.status {
+                    401 => ErrorCode::Unauthenticated,
+                    403 => ErrorCode::Forbidden,
+                    404 => ErrorCode::NotFound,
+                    400..500 => ErrorCode::Invalid,
+                    503 | 504 => ErrorCode::Unavailable,
+                    _ => ErrorCode::Internal,
+                };
+                Ok(AppError::new(code, refusal.detail))
+            }
+            Err(_) => Err(error),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn internal_causes_never_reach_the_browser() {
+        let secret = "password authentication failed for postgres://app:hunter2@db";
+        for error in [
+            ServerFnErrorErr::ServerError(secret.into()),
+            ServerFnErrorErr::Args(secret.into()),
+            ServerFnErrorErr::Request(secret.into()),
+            ServerFnErrorErr::Response(secret.into()),
+        ] {
+            assert!(!AppError::from_server_fn_error(error).message.contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn an_error_survives_the_way_to_the_browser() {
+        let error = AppError::forbidden(Role::Operator);
+        assert_eq!(AppError::de(error.ser()), error);
+    }
+
+    #[test]
+    fn a_refusal_by_the_middleware_is_understood() {
+        let problem =
+            r#"{"success":false,"type":"unauthenticated","title":"Sign in","status":401,"detail":"Sign in first."}"#;
+        let error = AppError::de(Bytes::from_static(problem.as_bytes()));
+        assert_eq!(error, AppError::new(ErrorCode::Unauthenticated, "Sign in first."));
+        assert_eq!(AppError::de(Bytes::from_static(b"<html>")).code, ErrorCode::Internal);
+    }
+}
