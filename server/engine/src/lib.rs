@@ -13,6 +13,7 @@ pub mod exposition;
 pub mod health;
 pub mod history;
 pub mod issues;
+pub mod links;
 pub mod operations;
 pub mod pool;
 pub mod requests;

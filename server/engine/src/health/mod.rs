@@ -1,22 +1,16 @@
 //! The health score: a pure assessment of a sample, and the tracker that gives its findings a since and a hold time.
+//!
+//! Every component starts at 100 and loses what its failed [`checks`] cost. The overall score starts at 100 and loses
+//! the whole points of the [`ledger`]: each component can cost at most its share, and the ledger adds up exactly. What
+//! was not measured is unknown: it earns nothing, costs nothing, and its component's weight goes to the measured ones.
 
-use headroom_model::{Sample, Timestamp, health::Health};
+mod assess;
+pub mod checks;
+mod ledger;
+mod phrase;
+mod settings;
+mod tracker;
 
-/// Weights, thresholds and hold time. Defaults are the documented ones.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HealthSettings {
-    /// Seconds a target must be met before its deduction ends. Default 300.
-    pub hold_secs: u64,
-}
-
-impl Default for HealthSettings {
-    fn default() -> Self {
-        HealthSettings { hold_secs: 300 }
-    }
-}
-
-/// Scores a sample without memory: every deduction is "since now".
-#[must_use]
-pub fn assess(_sample: &Sample, _settings: &HealthSettings, _now: Timestamp) -> Health {
-    unimplemented!()
-}
+pub use assess::assess;
+pub use settings::{HealthSettings, Limits, SettingsError, Weights};
+pub use tracker::HealthTracker;
