@@ -18,5 +18,6 @@ pub mod operations;
 pub mod pool;
 pub mod requests;
 pub mod spine;
+pub mod sql;
 pub mod store;
 pub mod target;

@@ -1,8 +1,19 @@
 //! A target as the engines hold it: what was configured, its connection lanes and its Redis.
 
-use crate::pool::{PoolProfile, Pools};
+use crate::pool::{self, PoolError, PoolProfile, Pools};
+use deadpool_redis::{
+    Runtime,
+    redis::{ConnectionAddr, IntoConnectionInfo},
+};
 use headroom_model::TargetId;
-use std::fmt;
+use sqlx::postgres::PgConnectOptions;
+use std::{fmt, net::IpAddr, time::Duration};
+
+/// Connections to one Redis: collectors, buttons and checks share them.
+const REDIS_CONNECTIONS: usize = 4;
+
+/// How long a caller waits for a Redis connection, and Redis for being reached.
+const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What configuration says of a target. Connection strings carry secrets: never log them, `Debug` leaves them out.
 #[derive(Clone)]
@@ -27,7 +38,6 @@ impl fmt::Debug for TargetConfig {
 }
 
 /// A target with its connections. Cheap to share behind an `Arc`; connecting happens when something is first asked.
-#[derive(Debug)]
 pub struct Target {
     /// Short name.
     pub id: TargetId,
@@ -37,14 +47,166 @@ pub struct Target {
     pub redis: Option<deadpool_redis::Pool>,
     /// Whether PostgreSQL runs on this machine (loopback or a Unix socket), so that its CPU can be measured here.
     pub is_local: bool,
+    /// Where PostgreSQL listens, as messages name it: `db.example:5432` or the path of a socket folder.
+    pub postgres_address: String,
+    /// Where Redis listens.
+    pub redis_address: Option<String>,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("id", &self.id)
+            .field("postgres", &self.postgres_address)
+            .field("redis", &self.redis_address)
+            .field("pools", &self.pools)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Target {
     /// Prepares lanes and Redis connections; nothing connects before it is asked to.
     ///
     /// # Errors
-    /// A connection string cannot be read.
-    pub fn new(_config: &TargetConfig) -> Result<Self, crate::pool::PoolError> {
-        unimplemented!()
+    /// A connection string cannot be read. The error names the rule it breaks, not the string.
+    pub fn new(config: &TargetConfig) -> Result<Self, PoolError> {
+        let options = pool::read_url(&config.database_url)?;
+        let redis = config.redis_url.as_deref().map(redis_pool).transpose()?;
+        let (redis, redis_address) = redis.unzip();
+        Ok(Target {
+            id: config.id.clone(),
+            is_local: is_local(&options),
+            postgres_address: address(&options),
+            pools: Pools::with_options(&options, config.pool),
+            redis,
+            redis_address,
+        })
+    }
+
+    /// Why PostgreSQL could not be reached, in one sentence without credentials.
+    #[must_use]
+    pub fn explain(&self, error: &PoolError) -> String {
+        let at = &self.postgres_address;
+        match error {
+            PoolError::Timeout { in_use, max, .. } if in_use >= max => {
+                format!("All {max} connections of the console to PostgreSQL at {at} are lent out")
+            }
+            PoolError::Timeout { waited, .. } => {
+                format!("PostgreSQL at {at} did not answer within {:.1} s", waited.as_secs_f64())
+            }
+            PoolError::Connect(cause) => explain_connect(at, cause),
+            PoolError::Closed => format!("The connections to PostgreSQL at {at} are closed"),
+            PoolError::Url(_) => "The connection string of PostgreSQL cannot be read".into(),
+        }
+    }
+}
+
+fn explain_connect(at: &str, cause: &sqlx::Error) -> String {
+    match cause {
+        sqlx::Error::Io(io) => match io.kind() {
+            std::io::ErrorKind::ConnectionRefused => format!("PostgreSQL at {at} refuses connections"),
+            std::io::ErrorKind::NotFound => format!("PostgreSQL at {at} has no socket there"),
+            std::io::ErrorKind::ConnectionReset
+            | std::io::ErrorKind::ConnectionAborted
+            | std::io::ErrorKind::BrokenPipe
+            | std::io::ErrorKind::UnexpectedEof => format!("PostgreSQL at {at} closed the connection"),
+            std::io::ErrorKind::TimedOut => format!("PostgreSQL at {at} did not answer in time"),
+            std::io::ErrorKind::HostUnreachable | std::io::ErrorKind::NetworkUnreachable => {
+                format!("PostgreSQL at {at} cannot be reached over the network")
+            }
+            // The resolver's failures have no kind of their own.
+            _ if io.raw_os_error().is_none() => format!("The host name of PostgreSQL at {at} cannot be resolved"),
+            kind => format!("PostgreSQL at {at} cannot be reached: {kind}"),
+        },
+        sqlx::Error::Tls(_) => format!("PostgreSQL at {at}: the TLS handshake failed"),
+        sqlx::Error::Database(error) => match error.code().as_deref() {
+            Some("28P01") => format!("PostgreSQL at {at} refuses the password"),
+            Some("28000") => format!("PostgreSQL at {at} refuses the role (see pg_hba.conf and LOGIN)"),
+            Some("3D000") => format!("PostgreSQL at {at} has no database of that name"),
+            Some("42501") => format!("PostgreSQL at {at}: the role may not connect to this database"),
+            Some("53300") => format!("PostgreSQL at {at} has no connection left (max_connections or CONNECTION LIMIT)"),
+            Some("57P03") => format!("PostgreSQL at {at} is starting up, shutting down or recovering"),
+            Some("57P01" | "57P02") => format!("PostgreSQL at {at} is shutting down"),
+            code => format!("PostgreSQL at {at} answers with error {}", code.unwrap_or("of unknown kind")),
+        },
+        _ => format!("PostgreSQL at {at} does not speak the protocol that was expected"),
+    }
+}
+
+fn address(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(folder) => folder.display().to_string(),
+        None if options.get_host().starts_with('/') => options.get_host().to_owned(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    }
+}
+
+fn is_local(options: &PgConnectOptions) -> bool {
+    options.get_socket().is_some() || is_this_machine(options.get_host())
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host.starts_with('/') || host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn redis_pool(url: &str) -> Result<(deadpool_redis::Pool, String), PoolError> {
+    let unreadable = |rule: &str| PoolError::Url(format!("Redis: {rule}"));
+    let info = url.into_connection_info().map_err(|error| unreadable(error.category()))?;
+    let address = match info.addr() {
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => format!("{host}:{port}"),
+        ConnectionAddr::Unix(path) => path.display().to_string(),
+        _ => return Err(unreadable("this kind of address is not supported")),
+    };
+    let manager = deadpool_redis::Manager::new(info).map_err(|error| unreadable(error.category()))?;
+    let pool = deadpool_redis::Pool::builder(manager)
+        .max_size(REDIS_CONNECTIONS)
+        .wait_timeout(Some(REDIS_TIMEOUT))
+        .create_timeout(Some(REDIS_TIMEOUT))
+        .recycle_timeout(Some(REDIS_TIMEOUT))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|_| unreadable("its connections cannot be prepared"))?;
+    Ok((pool, address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(database_url: &str, redis_url: Option<&str>) -> TargetConfig {
+        TargetConfig {
+            id: TargetId("shop".into()),
+            database_url: database_url.into(),
+            redis_url: redis_url.map(Into::into),
+            pool: PoolProfile::default(),
+        }
+    }
+
+    #[test]
+    fn knows_what_runs_on_this_machine() {
+        for (url, local) in [
+            ("postgres://app@localhost/shop", true),
+            ("postgres://app@127.0.0.1:5433/shop", true),
+            ("postgres://app@[::1]:5433/shop", true),
+            ("postgres:///shop?user=app&host=/var/run/postgresql", true),
+            ("postgres://app@db.example/shop", false),
+            ("postgres://app@10.0.0.7/shop", false),
+        ] {
+            assert_eq!(Target::new(&config(url, None)).unwrap().is_local, local, "{url}");
+        }
+    }
+
+    #[test]
+    fn secrets_stay_out_of_errors_and_debug() {
+        let good = config("postgres://app:hunter2@db.example/shop", Some("redis://cache:hunter2@cache.example:6380/1"));
+        let target = Target::new(&good).unwrap();
+        assert_eq!(target.postgres_address, "db.example:5432");
+        assert_eq!(target.redis_address.as_deref(), Some("cache.example:6380"));
+        assert!(!format!("{target:?} {good:?} {:?}", target.pools).contains("hunter2"));
+        for redis in ["redis://cache:hunter2@", "http://cache:hunter2@host", "redis://cache:hunter2@host:notaport"] {
+            let error = Target::new(&config("postgres://app@db/shop", Some(redis))).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
     }
 }

@@ -2,8 +2,32 @@
 //!
 //! Each lane has its own limit, so that a collector never waits behind a batch and a page never behind a collector.
 //! Every lease knows who took it (call site) and since when.
+//!
+//! The lanes hold sqlx connections but not sqlx's pool: that one has no count of its waiters and no histogram of their
+//! wait, has one timeout for queue and connect together, retries a refused connection until that timeout (which hides
+//! the cause), and hands on a session whose `begin()` was cancelled half way with its transaction open (sqlx#4393).
+//! Here a connection that comes back is asked whether it is inside a transaction before it is lent again.
 
-use std::time::Duration;
+mod error;
+mod lane;
+mod lease;
+mod session;
+
+pub use error::PoolError;
+pub use lease::Lease;
+pub(crate) use session::read_url;
+
+use crate::{clock::Clock, target::TargetConfig};
+use hdrhistogram::Histogram;
+use headroom_model::Timestamp;
+use lane::LanePool;
+use sqlx::postgres::PgConnectOptions;
+use std::{
+    fmt,
+    panic::Location,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 /// Which traffic a connection serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,69 +43,62 @@ pub enum Lane {
 impl Lane {
     /// Every lane.
     pub const ALL: [Lane; 3] = [Lane::Interactive, Lane::Monitor, Lane::Batch];
+
+    /// The name shown; connections carry it as `application_name` (`headroom/monitor`).
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Lane::Interactive => "interactive",
+            Lane::Monitor => "monitor",
+            Lane::Batch => "batch",
+        }
+    }
 }
 
 /// Limits of a target's lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolProfile {
-    /// Largest size of the interactive lane.
+    /// Largest size of the interactive lane. Default 10.
     pub interactive_max: u32,
-    /// Largest size of the monitor lane.
+    /// Largest size of the monitor lane. Default 2.
     pub monitor_max: u32,
-    /// Largest size of the batch lane.
+    /// Largest size of the batch lane. Default 4.
     pub batch_max: u32,
-    /// How long a caller waits for a connection, queue and connect together.
+    /// How long a caller waits for a connection, queue and connect together. Default 5 s.
     pub acquire_timeout: Duration,
-    /// An unused connection is closed after this.
+    /// An unused connection is closed after this. Default 10 min.
     pub idle_timeout: Duration,
-    /// A connection is replaced after this, give or take a tenth.
+    /// A connection is replaced after this, give or take a tenth. Default 30 min.
     pub max_lifetime: Duration,
-    /// A connection lent out for longer counts as a suspected leak.
+    /// A connection lent out for longer counts as a suspected leak. Default 60 s.
     pub leak_after: Duration,
 }
 
-use crate::target::TargetConfig;
-use headroom_model::Timestamp;
-use sqlx::PgConnection;
-use std::{
-    ops::{Deref, DerefMut},
-    panic::Location,
-};
-
-/// Why no connection was lent.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PoolError {
-    /// The connection string cannot be read.
-    #[error("the connection string cannot be read: {0}")]
-    Url(String),
-    /// Queue and connect together took too long.
-    #[error("no {lane} connection within {waited:?}: {in_use} of {max} lent out")]
-    Timeout {
-        /// Which lane.
-        lane: &'static str,
-        /// How long the caller waited.
-        waited: Duration,
-        /// Connections lent out then.
-        in_use: u32,
-        /// The lane's limit.
-        max: u32,
-    },
-    /// The server refused or did not answer.
-    #[error("{0}")]
-    Connect(#[source] sqlx::Error),
-    /// The pool is closed.
-    #[error("the pool is closed")]
-    Closed,
+impl PoolProfile {
+    /// The limit of one lane.
+    #[must_use]
+    pub fn max(&self, lane: Lane) -> u32 {
+        match lane {
+            Lane::Interactive => self.interactive_max,
+            Lane::Monitor => self.monitor_max,
+            Lane::Batch => self.batch_max,
+        }
+    }
 }
 
-/// The lanes of one target.
-#[derive(Debug)]
-pub struct Pools {}
-
-/// A lent connection; dropping it gives it back.
-#[derive(Debug)]
-pub struct Lease {}
+impl Default for PoolProfile {
+    fn default() -> Self {
+        PoolProfile {
+            interactive_max: 10,
+            monitor_max: 2,
+            batch_max: 4,
+            acquire_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(10 * 60),
+            max_lifetime: Duration::from_secs(30 * 60),
+            leak_after: Duration::from_secs(60),
+        }
+    }
+}
 
 /// Who holds a connection.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,55 +132,121 @@ pub struct LaneSnapshot {
     pub leaks: u32,
 }
 
+/// The lanes of one target. Each runs one small task that closes idle connections; it ends with the lane.
+pub struct Pools {
+    lanes: [Arc<LanePool>; 3],
+    waits: Arc<Waits>,
+}
+
+impl fmt::Debug for Pools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pools").field("lanes", &self.snapshot()).finish_non_exhaustive()
+    }
+}
+
 impl Pools {
     /// Lanes for a target; nothing connects before it is asked to.
-    pub fn new(_config: &TargetConfig) -> Result<Self, PoolError> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// The connection string cannot be read. The error does not repeat it: it holds a password.
+    pub fn new(config: &TargetConfig) -> Result<Self, PoolError> {
+        Ok(Self::with_options(&read_url(&config.database_url)?, config.pool))
     }
 
-    /// Lends a connection of a lane. Safe to cancel.
+    pub(crate) fn with_options(options: &PgConnectOptions, profile: PoolProfile) -> Self {
+        let waits = Arc::new(Waits::default());
+        let lanes = Lane::ALL.map(|lane| LanePool::new(lane, options, &profile, Arc::clone(&waits)));
+        Pools { lanes, waits }
+    }
+
+    fn lane(&self, lane: Lane) -> &Arc<LanePool> {
+        &self.lanes[lane as usize]
+    }
+
+    /// Lends a connection of a lane, first come, first served. Safe to cancel: the place in the queue, or the
+    /// connection about to be opened, is given up.
+    ///
+    /// # Errors
+    /// [`PoolError::Timeout`] when queue and connect took longer than the profile allows, [`PoolError::Connect`] as soon
+    /// as the server refuses, [`PoolError::Closed`] after [`Pools::close`].
     #[track_caller]
-    pub fn acquire(&self, _lane: Lane) -> impl Future<Output = Result<Lease, PoolError>> + Send + '_ {
-        async { unimplemented!() }
+    pub fn acquire(&self, lane: Lane) -> impl Future<Output = Result<Lease, PoolError>> + Send + '_ {
+        let call_site = Location::caller();
+        async move { self.lane(lane).acquire(call_site).await }
     }
 
     /// Figures of every lane.
     #[must_use]
     pub fn snapshot(&self) -> Vec<LaneSnapshot> {
-        unimplemented!()
+        self.lanes.iter().map(|lane| lane.snapshot()).collect()
     }
 
-    /// p95 of the checkout waits since the previous call, in milliseconds; none without checkouts.
+    /// p95 of the checkout waits since the previous call, in milliseconds; none without checkouts. One reader: the
+    /// collector.
     pub fn take_wait_p95(&self) -> Option<f64> {
-        unimplemented!()
+        self.waits.take_p95_ms()
     }
 
     /// Who holds what, oldest first.
     #[must_use]
     pub fn holders(&self) -> Vec<Holder> {
-        unimplemented!()
+        let now = Clock::system().now();
+        let mut holders: Vec<Holder> = self.lanes.iter().flat_map(|lane| lane.holders(now)).collect();
+        holders.sort_by_key(|holder| holder.since);
+        holders
     }
 
     /// Counters start from zero.
     pub fn reset_statistics(&self) {
-        unimplemented!()
+        for lane in &self.lanes {
+            lane.reset_statistics();
+        }
+        self.waits.clear();
     }
 
-    /// Closes every connection and refuses new callers.
+    /// Closes every connection and refuses new callers. Connections still lent out are closed when they come back;
+    /// waits for that at most 5 s.
     pub async fn close(&self) {
-        unimplemented!()
+        futures::future::join_all(self.lanes.iter().map(|lane| lane.close())).await;
     }
 }
 
-impl Deref for Lease {
-    type Target = PgConnection;
-    fn deref(&self) -> &PgConnection {
-        unimplemented!()
+impl Drop for Pools {
+    fn drop(&mut self) {
+        for lane in &self.lanes {
+            drop(lane.refuse());
+        }
     }
 }
 
-impl DerefMut for Lease {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        unimplemented!()
+/// How long callers waited, in microseconds up to a minute, three digits.
+struct Waits(Mutex<Histogram<u64>>);
+
+impl Default for Waits {
+    fn default() -> Self {
+        Waits(Mutex::new(Histogram::new_with_bounds(1, 60_000_000, 3).expect("1 ≤ low, 2·low ≤ high, digits ≤ 5")))
     }
+}
+
+impl Waits {
+    fn record(&self, waited: Duration) {
+        lock(&self.0).saturating_record(u64::try_from(waited.as_micros()).unwrap_or(u64::MAX).max(1));
+    }
+
+    fn take_p95_ms(&self) -> Option<f64> {
+        let mut histogram = lock(&self.0);
+        #[expect(clippy::cast_precision_loss, reason = "at most 6e7")]
+        let p95 = (!histogram.is_empty()).then(|| histogram.value_at_quantile(0.95) as f64 / 1000.0);
+        histogram.reset();
+        p95
+    }
+
+    fn clear(&self) {
+        lock(&self.0).reset();
+    }
+}
+
+/// Locks, also after a panic elsewhere: what these mutexes guard is whole after every single statement.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

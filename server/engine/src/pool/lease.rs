@@ -1,0 +1,80 @@
+//! A lent connection.
+
+use super::{
+    lane::{LanePool, Returned},
+    session::Session,
+};
+use sqlx::PgConnection;
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
+use tokio::{runtime::Handle, sync::OwnedSemaphorePermit};
+
+const LENT: &str = "the session leaves a lease only when the lease ends";
+
+/// A lent connection; dropping it gives it back. A transaction left open in it is rolled back then.
+///
+/// Settings changed by `SET` outlive the lease: use `SET LOCAL` inside a transaction.
+pub struct Lease {
+    lane: Arc<LanePool>,
+    session: Option<Session>,
+    permit: Option<OwnedSemaphorePermit>,
+    holder: u64,
+    runtime: Handle,
+    used: bool,
+    discard: bool,
+}
+
+impl Lease {
+    pub(super) fn new(
+        lane: Arc<LanePool>,
+        session: Session,
+        permit: OwnedSemaphorePermit,
+        holder: u64,
+        runtime: Handle,
+    ) -> Self {
+        Lease { lane, session: Some(session), permit: Some(permit), holder, runtime, used: false, discard: false }
+    }
+
+    /// Closes the connection instead of giving it back: for one whose statement was abandoned half way.
+    pub fn discard(mut self) {
+        self.discard = true;
+    }
+}
+
+impl Deref for Lease {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.session.as_ref().expect(LENT).connection
+    }
+}
+
+impl DerefMut for Lease {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        self.used = true;
+        &mut self.session.as_mut().expect(LENT).connection
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").field("holder", &self.holder).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.lane.let_go(self.holder);
+        if let (Some(session), Some(permit)) = (self.session.take(), self.permit.take()) {
+            let state = match (self.discard, self.used) {
+                (true, _) => Returned::Broken,
+                (false, true) => Returned::Used,
+                (false, false) => Returned::Untouched,
+            };
+            self.lane.take_back(session, permit, state, &self.runtime);
+        }
+    }
+}
