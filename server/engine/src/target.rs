@@ -1,6 +1,6 @@
 //! A target as the engines hold it: what was configured, its connection lanes and its Redis.
 
-use crate::pool::{self, PoolError, PoolProfile, Pools};
+use crate::pool::{self, APPLICATION, PoolError, PoolProfile, Pools};
 use deadpool_redis::{
     Runtime,
     redis::{ConnectionAddr, IntoConnectionInfo},
@@ -77,7 +77,7 @@ impl Target {
             id: config.id.clone(),
             is_local: is_local(&options),
             postgres_address: address(&options),
-            pools: Pools::with_options(&options, config.pool),
+            pools: Pools::with_options(&options, config.pool, APPLICATION),
             redis,
             redis_address,
         })

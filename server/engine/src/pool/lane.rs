@@ -72,11 +72,11 @@ impl Drop for Waiter<'_> {
 }
 
 impl LanePool {
-    pub(super) fn new(lane: Lane, options: &PgConnectOptions, profile: &PoolProfile, waits: Arc<Waits>) -> Arc<Self> {
+    pub(super) fn new(lane: Lane, options: PgConnectOptions, profile: &PoolProfile, waits: Arc<Waits>) -> Arc<Self> {
         let max = profile.max(lane).max(1);
         Arc::new(LanePool {
             lane,
-            options: options.clone().application_name(&format!("headroom/{}", lane.name())),
+            options,
             max,
             profile: *profile,
             permits: Arc::new(Semaphore::new(max as usize)),

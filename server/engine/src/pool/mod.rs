@@ -55,6 +55,9 @@ impl Lane {
     }
 }
 
+/// What the console's own connections call themselves: `headroom/monitor` and so on.
+pub(crate) const APPLICATION: &str = "headroom";
+
 /// Limits of a target's lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolProfile {
@@ -150,12 +153,23 @@ impl Pools {
     /// # Errors
     /// The connection string cannot be read. The error does not repeat it: it holds a password.
     pub fn new(config: &TargetConfig) -> Result<Self, PoolError> {
-        Ok(Self::with_options(&read_url(&config.database_url)?, config.pool))
+        Self::named(config, APPLICATION)
     }
 
-    pub(crate) fn with_options(options: &PgConnectOptions, profile: PoolProfile) -> Self {
+    /// Lanes for another application in this process: connections carry `application/lane` as `application_name`.
+    ///
+    /// # Errors
+    /// As [`Pools::new`].
+    pub fn named(config: &TargetConfig, application: &str) -> Result<Self, PoolError> {
+        Ok(Self::with_options(&read_url(&config.database_url)?, config.pool, application))
+    }
+
+    pub(crate) fn with_options(options: &PgConnectOptions, profile: PoolProfile, application: &str) -> Self {
         let waits = Arc::new(Waits::default());
-        let lanes = Lane::ALL.map(|lane| LanePool::new(lane, options, &profile, Arc::clone(&waits)));
+        let lanes = Lane::ALL.map(|lane| {
+            let options = options.clone().application_name(&format!("{application}/{}", lane.name()));
+            LanePool::new(lane, options, &profile, Arc::clone(&waits))
+        });
         Pools { lanes, waits }
     }
 
