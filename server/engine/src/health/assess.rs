@@ -26,13 +26,12 @@ fn findings(sample: &Sample, settings: &HealthSettings, now: Timestamp) -> Vec<F
         .collect()
 }
 
-/// Whether a sample tells anything about a component. That a server answers is not enough to call it healthy, and what
-/// is known of the machine tells nothing about the server on it.
+/// Whether a sample tells anything about a component. That a server answers is not enough to call it healthy.
 pub(super) fn is_measured(component: Component, sample: &Sample, settings: &HealthSettings) -> bool {
     CHECKS
         .iter()
         .filter(|check| check.component == component && check.rule != Rule::Outage)
-        .filter(|check| !check.metric.as_str().starts_with("host.") && settings.limits(check).is_some())
+        .filter(|check| settings.limits(check).is_some())
         .any(|check| sample.get(check.metric).is_some())
 }
 
@@ -79,8 +78,8 @@ mod tests {
         assert!(
             health.components.iter().all(|c| c.score.is_none() && c.unknown.as_deref() == Some("Not measured yet"))
         );
-        // That a server answers says nothing about its health, nor does the machine below it.
-        let health = score(&sample(&[(MetricId::DatabaseUp, 1.0), (MetricId::HostMemoryUsed, 30.0)]));
+        // That a server answers says nothing about its health.
+        let health = score(&sample(&[(MetricId::DatabaseUp, 1.0), (MetricId::RedisUp, 1.0)]));
         assert_eq!(health.score, None);
     }
 
