@@ -1,0 +1,254 @@
+//! Issues and recommendations drawn from an observation: each names its object and figures, and the one remedy that
+//! helps.
+//!
+//! What is wrong now comes from sessions and from the health score's deductions, so that settings decide what is wrong in
+//! one place; suggestions come from statements, tables and what could not be read.
+
+mod blocking;
+mod figures;
+mod limitations;
+mod sessions;
+mod statements;
+mod tables;
+
+use crate::{collect::Observation, sql::quote_identifier};
+use headroom_model::{
+    Band,
+    health::Health,
+    observation::{Issue, IssueKind},
+};
+
+/// The most issues one answer carries.
+pub const MAX_ISSUES: usize = 20;
+
+/// How many issues of one sort are worth reading; the rest are of the same cause.
+const MAX_OF_A_SORT: usize = 5;
+
+/// What needs someone, worst first; suggestions after active issues. At most [`MAX_ISSUES`].
+#[must_use]
+pub fn draw(observation: &Observation, health: &Health) -> Vec<Issue> {
+    let blocking = blocking::draw(observation, health);
+    let mut issues = figures::draw(observation, health);
+    issues.extend(sessions::draw(observation, &blocking.roots));
+    issues.extend(blocking.issues);
+    issues.extend(statements::draw(observation, health));
+    issues.extend(tables::draw(observation));
+    issues.extend(limitations::draw(observation));
+    // Stable: within a rank the order above stays, which is worst first within each sort.
+    issues.sort_by_key(rank);
+    issues.truncate(MAX_ISSUES);
+    issues
+}
+
+fn rank(issue: &Issue) -> u8 {
+    match (issue.kind, issue.band) {
+        (IssueKind::Active, Some(Band::Critical)) => 0,
+        (IssueKind::Active, _) => 1,
+        (IssueKind::Suggested, _) => 2,
+    }
+}
+
+/// `schema.table` as people write it: without `public`.
+fn table_name(schema: &str, name: &str) -> String {
+    if schema == "public" { name.to_owned() } else { format!("{schema}.{name}") }
+}
+
+/// `"schema"."table"`, safe in a statement.
+fn table_identifier(schema: &str, name: &str) -> String {
+    format!("{}.{}", quote_identifier(schema), quote_identifier(name))
+}
+
+/// A statement in one line of at most 160 characters.
+fn one_line(statement: &str) -> String {
+    const MOST: usize = 160;
+    let mut line = String::new();
+    for word in statement.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+        if let Some((cut, _)) = line.char_indices().nth(MOST) {
+            line.truncate(cut);
+            line.push('…');
+            break;
+        }
+    }
+    line
+}
+
+/// "1 session", "14 sessions".
+fn counted(count: usize, one: &str) -> String {
+    let number = headroom_model::format::count(count as u64);
+    if count == 1 { format!("{number} {one}") } else { format!("{number} {one}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        collect::{ServerFacts, Session, StatementFigures, TableFigures},
+        health::{HealthSettings, assess},
+    };
+    use headroom_model::{MetricId, Sample, TargetId, Timestamp, observation::Remedy, target::Limitation};
+
+    const NOW: Timestamp = Timestamp(1_795_098_728_250);
+
+    fn observation(figures: &[(MetricId, f64)]) -> Observation {
+        Observation {
+            sample: Sample { target: TargetId("orders".into()), at: NOW, figures: figures.iter().copied().collect() },
+            facts: ServerFacts { postgres_version: Some("18.1".into()), ..ServerFacts::default() },
+            sessions: Vec::new(),
+            statements: Vec::new(),
+            tables: Vec::new(),
+            limitations: Vec::new(),
+            events: Vec::new(),
+            postgres_error: None,
+            redis_error: None,
+        }
+    }
+
+    fn draw(observation: &Observation) -> Vec<Issue> {
+        super::draw(observation, &assess(&observation.sample, &HealthSettings::default(), NOW))
+    }
+
+    fn session(pid: i32, state: &str, state_secs: i64) -> Session {
+        Session {
+            pid,
+            backend_start: NOW.plus_millis(-3_600_000),
+            user: "shop".into(),
+            application: "order-sync".into(),
+            state: state.into(),
+            state_since: Some(NOW.plus_millis(-state_secs * 1000)),
+            transaction_since: Some(NOW.plus_millis(-state_secs * 1000)),
+            wait_kind: None,
+            lock_wait_ms: None,
+            blocked_by: Vec::new(),
+            statement: "UPDATE order_items SET quantity = ? WHERE id = ?".into(),
+        }
+    }
+
+    fn waiter(pid: i32, by: i32, secs: f64) -> Session {
+        Session { lock_wait_ms: Some(secs * 1000.0), blocked_by: vec![by], ..session(pid, "active", secs as i64) }
+    }
+
+    fn sql(issue: &Issue) -> &str {
+        match issue.remedy.as_ref().unwrap() {
+            Remedy::Sql { sql, .. } => sql,
+            Remedy::Open(link) => panic!("a link: {link:?}"),
+        }
+    }
+
+    #[test]
+    fn a_quiet_target_needs_nobody() {
+        assert!(draw(&observation(&[])).is_empty());
+    }
+
+    #[test]
+    fn the_root_of_a_chain_is_named_once() {
+        let mut seen = observation(&[(MetricId::LocksWaiting, 3.0)]);
+        seen.sessions =
+            vec![session(1, "idle in transaction", 120), waiter(2, 1, 48.2), waiter(3, 2, 20.0), waiter(4, 2, 2.0)];
+        let issues = draw(&seen);
+        assert_eq!(issues.len(), 1, "{issues:#?}");
+        let issue = &issues[0];
+        assert_eq!(issue.id, "blocking:1");
+        assert_eq!(issue.title, "Session 1 has blocked 3 others for 48.2 s");
+        assert_eq!(issue.band, Some(Band::Critical));
+        assert!(sql(issue).contains("pid = 1") && sql(issue).contains("backend_start"), "{}", sql(issue));
+        assert!(issue.gain.as_deref().unwrap().starts_with("frees 3 sessions"));
+        // The statement's literals are gone before it comes here, and its text is all that is shown.
+        assert!(issue.detail.contains("UPDATE order_items") && issue.detail.contains("order-sync"));
+    }
+
+    #[test]
+    fn leaks_and_long_statements_are_named() {
+        let mut seen = observation(&[]);
+        seen.sessions = vec![
+            session(1, "idle in transaction", 61),
+            session(2, "idle in transaction", 59),
+            session(3, "active", 61),
+            session(4, "active", 1),
+        ];
+        let titles: Vec<String> = draw(&seen).into_iter().map(|issue| issue.title).collect();
+        assert_eq!(
+            titles,
+            ["Session 3 has run one statement for 1 min 1 s", "Session 1 has been idle in transaction for 1 min 1 s"]
+        );
+    }
+
+    #[test]
+    fn a_table_name_cannot_leave_its_statement() {
+        let mut seen = observation(&[]);
+        seen.tables = vec![TableFigures {
+            schema: "public".into(),
+            name: "x\"; DROP TABLE y; --".into(),
+            size_bytes: 1 << 30,
+            live_rows: 1_000_000,
+            dead_rows: 300_000,
+            vacuum_threshold: 200_050.0,
+            seq_scans: 0,
+            seq_rows: 0,
+            index_scans: 10,
+            vacuumed_at: None,
+        }];
+        let issues = draw(&seen);
+        assert_eq!(issues.len(), 1);
+        assert_eq!(issues[0].kind, IssueKind::Suggested);
+        assert_eq!(sql(&issues[0]), "VACUUM (ANALYZE) \"public\".\"x\"\"; DROP TABLE y; --\";");
+    }
+
+    #[test]
+    fn the_statement_that_takes_the_time_is_named_with_its_share() {
+        let mut seen = observation(&[(MetricId::QueryLatencyP95, 640.0)]);
+        seen.statements = vec![StatementFigures {
+            query_id: -5,
+            text: "SELECT * FROM orders WHERE customer_id = $1 AND status = $2".into(),
+            calls: 1200,
+            mean_ms: 612.0,
+            deviation_ms: None,
+            time_share: 0.61,
+            rows: 1,
+        }];
+        let issues = draw(&seen);
+        assert_eq!(issues[0].title, "One statement takes 61 % of the execution time, 612 ms a call");
+        assert_eq!(issues[0].kind, IssueKind::Active);
+        assert!(sql(&issues[0]).starts_with("EXPLAIN (GENERIC_PLAN) SELECT"));
+        seen.facts.postgres_version = Some("15.8".into());
+        assert!(matches!(draw(&seen)[0].remedy, Some(Remedy::Open(_))));
+    }
+
+    #[test]
+    fn an_outage_says_why() {
+        let mut seen = observation(&[(MetricId::DatabaseUp, 0.0)]);
+        seen.postgres_error = Some("PostgreSQL at 127.0.0.1:5432 refuses connections".into());
+        let issues = draw(&seen);
+        assert_eq!(issues[0].title, "PostgreSQL does not answer since 14:32");
+        assert_eq!(issues[0].detail, "PostgreSQL at 127.0.0.1:5432 refuses connections");
+    }
+
+    #[test]
+    fn issues_are_bounded_worst_first_with_stable_ids() {
+        let mut seen = observation(&[(MetricId::DatabaseUp, 1.0), (MetricId::ConnectionsUsed, 95.0)]);
+        seen.sessions = (0..200).map(|pid| session(pid, "idle in transaction", 100 + i64::from(pid))).collect();
+        for i in 0..30 {
+            seen.limitations.push(Limitation {
+                what: format!("Figures {i} cannot be read."),
+                remedy: "GRANT pg_monitor TO \"headroom\";".into(),
+            });
+        }
+        let issues = draw(&seen);
+        assert_eq!(issues.len(), 1 + MAX_OF_A_SORT + MAX_OF_A_SORT);
+        assert!(issues.len() <= MAX_ISSUES);
+        assert!(issues.is_sorted_by_key(rank));
+        let ids: std::collections::BTreeSet<&str> = issues.iter().map(|issue| issue.id.as_str()).collect();
+        assert_eq!(ids.len(), issues.len(), "ids are unique");
+        assert_eq!(issues, draw(&seen));
+    }
+
+    #[test]
+    fn statements_are_shortened_at_a_character() {
+        let line = one_line(&"ä ".repeat(500));
+        assert_eq!(line.chars().count(), 161);
+        assert_eq!(one_line("SELECT\n  1"), "SELECT 1");
+    }
+}
