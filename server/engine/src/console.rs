@@ -2,24 +2,33 @@
 
 use crate::{
     access::Access,
+    actions,
     clock::Clock,
     collect::{CollectSettings, Observation},
-    health::HealthSettings,
+    health::{self, HealthSettings},
     history::History,
     operations::Operations,
     pool::PoolError,
     requests::RequestStats,
+    spine::{
+        feed::{Feed, Recorder},
+        process::SharedProcess,
+        slot::{Moment, Published, Slot},
+        watch::{Readers, Watch},
+    },
     store::{Retention, StateStore, StoreError},
     target::{Target, TargetConfig},
 };
 use headroom_model::{
-    TargetId,
+    Sample, TargetId, Timestamp,
     event::{Event, NewEvent},
     live::{LiveMessage, LiveUpdate},
+    sample::Figures,
     target::TargetInfo,
 };
-use std::sync::Arc;
-use tokio::sync::broadcast;
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::broadcast, task::JoinHandle, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// What a console is started with.
 #[derive(Clone, Debug)]
@@ -70,61 +79,190 @@ pub struct Console {
     pub requests: Arc<RequestStats>,
     /// What it was started with.
     pub config: ConsoleConfig,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// When the HTTP latencies were last reset.
+    pub(crate) requests_reset_at: Arc<Moment>,
+    /// In configured order; never empty.
+    slots: Vec<Arc<Slot>>,
+    feed: Arc<Feed>,
+    tasks: Tasks,
 }
+
+/// The console's background tasks and what stops them: first those that make figures and events, then those that write
+/// them down.
+#[derive(Default)]
+struct Tasks {
+    makers: TaskTracker,
+    stop_makers: CancellationToken,
+    writers: TaskTracker,
+    stop_writers: CancellationToken,
+}
+
+/// How long tasks may take to stop, makers and writers each; operations have their own 5 s, at the same time as makers.
+const STOP: Duration = Duration::from_secs(3);
+/// How long closing the pools may take.
+const CLOSE: Duration = Duration::from_secs(2);
+/// Targets begin this far apart, so that they are not all asked at once.
+const APART: Duration = Duration::from_millis(300);
 
 impl Console {
     /// Starts collectors, history and supervisor. They stop with [`Console::shutdown`].
+    ///
+    /// # Errors
+    /// No targets or two with one name, a connection string that cannot be read, or a state store that does not answer.
     pub async fn start(
-        _config: ConsoleConfig,
-        _store: Arc<dyn StateStore>,
-        _clock: Clock,
+        config: ConsoleConfig,
+        store: Arc<dyn StateStore>,
+        clock: Clock,
     ) -> Result<Arc<Self>, ConsoleError> {
-        unimplemented!()
+        let now = clock.now();
+        let slots = open_targets(&config, now)?;
+        let (feed, recorder) = Feed::new(store.clone());
+        let operations = Operations::open(store.clone(), feed.clone(), clock.clone()).await?;
+        for slot in &slots {
+            if let Some(at) = actions::last_statements_reset(store.as_ref(), &slot.target.id).await? {
+                slot.statements_reset_at.set(at);
+            }
+        }
+        let console = Arc::new(Console {
+            history: Arc::new(History::new(store.clone(), clock.clone(), config.retention)),
+            access: Access::new(store.clone(), clock.clone()),
+            requests: Arc::new(RequestStats::default()),
+            requests_reset_at: Arc::default(),
+            started_at: now,
+            tasks: Tasks::default(),
+            clock,
+            store,
+            operations,
+            config,
+            slots,
+            feed,
+        });
+        console.spawn(recorder);
+        Ok(console)
+    }
+
+    fn spawn(&self, recorder: Recorder) {
+        let Tasks { makers, stop_makers, writers, stop_writers } = &self.tasks;
+        writers.spawn(recorder.run(stop_writers.clone()));
+        let (history, stop) = (self.history.clone(), stop_writers.clone());
+        writers.spawn(async move { history.run(stop).await });
+        let readers = Readers {
+            clock: self.clock.clone(),
+            feed: self.feed.clone(),
+            history: self.history.clone(),
+            process: Arc::new(SharedProcess::start(self.requests.clone(), self.config.collect.live_every)),
+        };
+        let mut delay = Duration::ZERO;
+        for slot in &self.slots {
+            let watch = Watch::new(readers.clone(), slot.clone(), self.config.collect, self.config.health.clone());
+            makers.spawn(watch.run(delay, stop_makers.clone()));
+            delay += APART + APART.mul_f64(rand::random::<f64>());
+        }
+        makers.close();
+        writers.close();
     }
 
     /// All targets, in configured order.
     #[must_use]
     pub fn targets(&self) -> Vec<TargetInfo> {
-        unimplemented!()
+        self.published().map(|published| published.update.target.clone()).collect()
     }
 
     /// A target by name.
     #[must_use]
-    pub fn target(&self, _id: &TargetId) -> Option<Arc<Target>> {
-        unimplemented!()
+    pub fn target(&self, id: &TargetId) -> Option<Arc<Target>> {
+        self.slot(id).map(|slot| slot.target.clone())
     }
 
     /// The target that a request means when it names none.
     #[must_use]
     pub fn default_target(&self) -> &TargetId {
-        unimplemented!()
+        &self.slots.first().expect("`start` refuses a configuration without targets").target.id
     }
 
     /// The newest view of a target. Present for every configured target from the start.
     #[must_use]
-    pub fn latest(&self, _id: &TargetId) -> Option<Arc<LiveUpdate>> {
-        unimplemented!()
+    pub fn latest(&self, id: &TargetId) -> Option<Arc<LiveUpdate>> {
+        self.slot(id).map(|slot| slot.published().update)
     }
 
     /// The newest observation of a target, once there is one.
     #[must_use]
-    pub fn observation(&self, _id: &TargetId) -> Option<Arc<Observation>> {
-        unimplemented!()
+    pub fn observation(&self, id: &TargetId) -> Option<Arc<Observation>> {
+        self.slot(id)?.published().observation
+    }
+
+    pub(crate) fn slot(&self, id: &TargetId) -> Option<&Arc<Slot>> {
+        self.slots.iter().find(|slot| &slot.target.id == id)
+    }
+
+    pub(crate) fn feed(&self) -> &Arc<Feed> {
+        &self.feed
+    }
+
+    /// Runs an action to its end, whether or not anyone waits for it; [`Console::shutdown`] does.
+    pub(crate) fn spawn_action<A>(&self, action: A) -> JoinHandle<A::Output>
+    where
+        A: Future<Output: Send> + Send + 'static,
+    {
+        self.tasks.makers.spawn(action)
+    }
+
+    /// The newest publication of every target, in configured order.
+    pub(crate) fn published(&self) -> impl Iterator<Item = Published> {
+        self.slots.iter().map(|slot| slot.published())
     }
 
     /// The live feed. A reader that falls behind misses messages, never delays anyone.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<LiveMessage>> {
-        unimplemented!()
+        self.feed.subscribe()
     }
 
     /// Stores an event and shows it on the live feed.
-    pub async fn mark(&self, _event: NewEvent) -> Result<Event, StoreError> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// The state store did not answer.
+    pub async fn mark(&self, event: NewEvent) -> Result<Event, StoreError> {
+        self.feed.mark(&event).await
     }
 
     /// Stops collectors and operations, writes what is pending, closes the pools. Bounded by 10 s.
     pub async fn shutdown(&self) {
-        unimplemented!()
+        let Tasks { makers, stop_makers, writers, stop_writers } = &self.tasks;
+        stop_makers.cancel();
+        let (_, stopped) = tokio::join!(self.operations.shutdown(), timeout(STOP, makers.wait()));
+        if stopped.is_err() {
+            tracing::error!("collectors did not stop in time");
+        }
+        // Makers are gone, so what waits now is all there will be.
+        stop_writers.cancel();
+        if timeout(STOP, writers.wait()).await.is_err() {
+            tracing::error!("history or events were not written in time");
+        }
+        let close = futures::future::join_all(self.slots.iter().map(|slot| slot.target.pools.close()));
+        if timeout(CLOSE, close).await.is_err() {
+            tracing::warn!("connections did not close in time");
+        }
     }
+}
+
+fn open_targets(config: &ConsoleConfig, now: Timestamp) -> Result<Vec<Arc<Slot>>, ConsoleError> {
+    if config.targets.is_empty() {
+        return Err(ConsoleError::Config("no target is configured; at least one is needed".to_owned()));
+    }
+    let mut slots: Vec<Arc<Slot>> = Vec::with_capacity(config.targets.len());
+    for target in &config.targets {
+        let id = &target.id;
+        if slots.iter().any(|slot| &slot.target.id == id) {
+            return Err(ConsoleError::Config(format!("two targets are named \"{id}\"; names must differ")));
+        }
+        let target = Target::new(target).map_err(|source| ConsoleError::Target { target: id.clone(), source })?;
+        let unknown = Sample { target: id.clone(), at: now, figures: Figures::new() };
+        let health = health::assess(&unknown, &config.health, now);
+        slots.push(Arc::new(Slot::new(Arc::new(target), health)));
+    }
+    Ok(slots)
 }

@@ -1,10 +1,18 @@
 //! Short actions behind buttons: each previews, acts, verifies, and leaves an audit row and an event.
 
-use crate::{console::Console, store::StoreError};
-use headroom_model::{
-    Actor, TargetId,
-    action::{ActionOutcome, ResetPreview, ResetScope},
+mod reset;
+mod statements;
+
+use crate::{
+    console::Console,
+    store::{EventQuery, StateStore, StoreError},
 };
+use headroom_model::{
+    Actor, TargetId, Timestamp,
+    action::{ActionOutcome, ResetPreview, ResetScope},
+    event::EventKind,
+};
+use reset::Reset;
 
 /// Who asks for an action, from where, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,20 +52,60 @@ pub enum ActionError {
 }
 
 /// What a statistics reset would do.
+///
+/// # Errors
+/// No such target, it does not answer, or a right or extension is missing.
 pub async fn preview_reset(
-    _console: &Console,
-    _target: &TargetId,
-    _scope: ResetScope,
+    console: &Console,
+    target: &TargetId,
+    scope: ResetScope,
 ) -> Result<ResetPreview, ActionError> {
-    unimplemented!()
+    reset::preview(console, target, scope).await
 }
 
-/// Resets statistics: snapshot, reset, verify, audit, event.
+/// Resets statistics: snapshot, reset, verify, audit, event. Once begun it runs to its end, also when the caller goes
+/// away: half an action without its audit row is worse than one that nobody waits for.
+///
+/// # Errors
+/// No such target, it does not answer, a right or extension is missing, or the effect was not found. All but the first
+/// are in the audit too. [`ActionError::Store`]: it was done, but could not be recorded.
 pub async fn reset(
-    _console: &Console,
-    _target: &TargetId,
-    _scope: ResetScope,
-    _request: &Request,
+    console: &Console,
+    target: &TargetId,
+    scope: ResetScope,
+    request: &Request,
 ) -> Result<ActionOutcome, ActionError> {
-    unimplemented!()
+    let reset = Reset {
+        slot: reset::slot(console, target)?.clone(),
+        scope,
+        request: request.clone(),
+        clock: console.clock.clone(),
+        store: console.store.clone(),
+        feed: console.feed().clone(),
+        requests: console.requests.clone(),
+        requests_reset_at: console.requests_reset_at.clone(),
+    };
+    let task = console.spawn_action(reset.run());
+    task.await.unwrap_or_else(|_| Err(ActionError::NotVerified("the console failed while it acted".to_owned())))
+}
+
+/// The title of the event that a reset of pg_stat_statements leaves; found again after a restart.
+const STATEMENTS_RESET: &str = "pg_stat_statements reset";
+
+/// When the console last reset pg_stat_statements of a target, in this process or an earlier one.
+pub(crate) async fn last_statements_reset(
+    store: &dyn StateStore,
+    target: &TargetId,
+) -> Result<Option<Timestamp>, StoreError> {
+    let query = EventQuery {
+        target: Some(target.clone()),
+        kinds: vec![EventKind::StatisticsReset],
+        limit: 100,
+        ..EventQuery::default()
+    };
+    let events = store.events(&query).await?;
+    Ok(events
+        .iter()
+        .find(|event| event.event.title == STATEMENTS_RESET && event.event.target.as_ref() == Some(target))
+        .map(|event| event.event.at))
 }

@@ -1,10 +1,39 @@
 //! Operations: the one mechanism for every long action.
 //!
-//! A supervisor runs them with bounded concurrency, writes them to the state store, streams them on the live feed and
-//! marks the timeline.
+//! A supervisor runs them with bounded concurrency, writes them to the state store, streams them on the live feed,
+//! records them in the audit and marks the timeline. Work that panics fails its operation and nothing else. A state
+//! store that does not answer delays no work: what it misses is logged.
 
-use headroom_model::{Actor, Role, TargetId, operation::Operation};
-use tokio_util::sync::CancellationToken;
+mod driver;
+mod rate;
+mod register;
+
+use crate::{
+    clock::Clock,
+    spine::feed::Feed,
+    store::{NewAudit, StateStore, StoreError},
+};
+use driver::Driver;
+use headroom_model::{
+    Actor, Role, TargetId,
+    live::LiveMessage,
+    operation::{Operation, OperationState, Progress},
+};
+use register::Register;
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::{sync::Semaphore, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Operations that work at the same time.
+pub const CONCURRENT_MAX: usize = 4;
+/// Operations that wait for a free place.
+pub const QUEUE_MAX: usize = 100;
+/// How long work may take to notice that the console stops, before it is ended.
+const STOP_GRACE: Duration = Duration::from_secs(4);
+/// How long writing down its end may take then.
+const END_GRACE: Duration = Duration::from_secs(1);
+/// One attempt to write to the state store.
+const WRITE: Duration = Duration::from_secs(5);
 
 /// What is to be done, for whom and why.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +73,9 @@ pub enum OperationError {
     /// The actor's role does not suffice.
     #[error("cancelling this needs the role {0}")]
     Forbidden(Role),
+    /// The console is stopping.
+    #[error("the console is stopping")]
+    Stopping,
 }
 
 /// How an operation ended well.
@@ -65,48 +97,179 @@ pub struct Failure(pub String);
 pub struct OperationContext {
     /// Cancelled when someone stops the operation or the console shuts down. Work ends soon after.
     pub cancelled: CancellationToken,
+    id: String,
+    shared: Arc<Shared>,
 }
 
 impl OperationContext {
     /// Reports progress; the feed carries at most four steps a second.
-    pub fn progress(&self, _done: u64, _total: Option<u64>) {
-        unimplemented!()
+    pub fn progress(&self, done: u64, total: Option<u64>) {
+        self.shared.register.progress(&self.id, done, total, self.shared.clock.now());
     }
 
-    /// Adds a line to the log.
-    pub fn log(&self, _text: impl Into<String>) {
-        unimplemented!()
+    /// Adds a line to the log, of at most 500 characters.
+    pub fn log(&self, text: impl Into<String>) {
+        self.shared.register.log(&self.id, &text.into(), self.shared.clock.now());
     }
 }
 
-/// The supervisor.
-#[derive(Debug)]
-pub struct Operations {}
+/// The supervisor. Cheap to share: clones supervise together.
+#[derive(Clone, Debug)]
+pub struct Operations {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    register: Register,
+    places: Semaphore,
+    feed: Arc<Feed>,
+    store: Arc<dyn StateStore>,
+    clock: Clock,
+    tasks: TaskTracker,
+    /// Asks all work to stop.
+    stop: CancellationToken,
+    /// Ends work that did not.
+    abandon: CancellationToken,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("register", &self.register).finish_non_exhaustive()
+    }
+}
 
 impl Operations {
-    /// Queues an operation and answers it as queued; `work` starts when a place is free.
-    pub async fn start<F, Work>(&self, _spec: OperationSpec, _work: F) -> Result<Operation, OperationError>
+    /// A supervisor over a store. What an earlier process left running is marked as failed first.
+    pub(crate) async fn open(store: Arc<dyn StateStore>, feed: Arc<Feed>, clock: Clock) -> Result<Self, StoreError> {
+        let interrupted = store.fail_interrupted_operations(clock.now()).await?;
+        if interrupted > 0 {
+            tracing::warn!(interrupted, "operations of an earlier process did not end");
+        }
+        let register = Register::new(store.operations(None, 50).await?);
+        let shared = Shared {
+            register,
+            places: Semaphore::new(CONCURRENT_MAX),
+            feed,
+            store,
+            clock,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            abandon: CancellationToken::new(),
+        };
+        Ok(Operations { shared: Arc::new(shared) })
+    }
+
+    /// Queues an operation and answers it as queued; `work` starts when a place is free. Once admitted the operation runs
+    /// whether or not the caller waits for this answer.
+    ///
+    /// # Errors
+    /// [`QUEUE_MAX`] operations wait already, or the console is stopping.
+    pub async fn start<F, Work>(&self, spec: OperationSpec, work: F) -> Result<Operation, OperationError>
     where
         F: FnOnce(OperationContext) -> Work + Send + 'static,
         Work: Future<Output = Result<Done, Failure>> + Send + 'static,
     {
-        unimplemented!()
+        let shared = &self.shared;
+        if shared.stop.is_cancelled() {
+            return Err(OperationError::Stopping);
+        }
+        let operation = Operation {
+            id: uuid::Uuid::now_v7().to_string(),
+            kind: spec.kind.to_owned(),
+            title: spec.title,
+            target: spec.target,
+            actor: spec.actor.name.clone(),
+            cancel_role: spec.cancel_role,
+            reason: spec.reason,
+            state: OperationState::Queued,
+            progress: Progress { unit: spec.unit.to_owned(), ..Progress::default() },
+            log: Vec::new(),
+            log_dropped: 0,
+            outcome: None,
+            effect: None,
+            created_at: shared.clock.now(),
+            started_at: None,
+            finished_at: None,
+        };
+        let cancelled = shared.stop.child_token();
+        shared.register.admit(operation.clone(), cancelled.clone(), QUEUE_MAX)?;
+        shared.feed.send(LiveMessage::Operation(operation.clone()));
+        let context = OperationContext { cancelled, id: operation.id.clone(), shared: shared.clone() };
+        shared.tasks.spawn(Driver::new(context, spec.actor).run(work));
+        Ok(operation)
     }
 
     /// Asks an operation to stop; it ends as cancelled once its work has noticed.
-    pub fn cancel(&self, _id: &str, _actor: &Actor) -> Result<Operation, OperationError> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// No such operation, it has ended, or the actor's role does not suffice.
+    pub fn cancel(&self, id: &str, actor: &Actor) -> Result<Operation, OperationError> {
+        let operation = self.shared.register.cancel(id, actor, self.shared.clock.now())?;
+        let (shared, cancelled, actor) = (self.shared.clone(), operation.clone(), actor.clone());
+        self.shared.tasks.spawn(async move {
+            shared.audit(&cancelled, &actor, "operation.cancel", "asked to stop".to_owned(), true).await;
+        });
+        Ok(operation)
     }
 
-    /// Running ones and the ones that ended lately, newest first, at most 50.
+    /// Those that have not ended and the ones that ended lately, newest first, at most 50.
     #[must_use]
-    pub fn list(&self, _target: Option<&TargetId>) -> Vec<Operation> {
-        unimplemented!()
+    pub fn list(&self, target: Option<&TargetId>) -> Vec<Operation> {
+        self.shared.register.list(target)
     }
 
     /// One operation.
     #[must_use]
-    pub fn get(&self, _id: &str) -> Option<Operation> {
-        unimplemented!()
+    pub fn get(&self, id: &str) -> Option<Operation> {
+        self.shared.register.get(id)
+    }
+
+    /// Asks all work to stop and waits for it; after [`STOP_GRACE`] it is ended where it stands.
+    pub(crate) async fn shutdown(&self) {
+        let shared = &self.shared;
+        shared.stop.cancel();
+        shared.tasks.close();
+        if timeout(STOP_GRACE, shared.tasks.wait()).await.is_err() {
+            shared.abandon.cancel();
+            if timeout(END_GRACE, shared.tasks.wait()).await.is_err() {
+                tracing::error!("operations did not end in time");
+            }
+        }
     }
 }
+
+impl Shared {
+    /// Writes an operation down; a store that does not answer is logged, never waited for beyond [`WRITE`].
+    async fn save(&self, operation: &Operation) {
+        let problem = match timeout(WRITE, self.store.save_operation(operation)).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("the state store did not answer within {WRITE:?}"),
+        };
+        tracing::error!(operation = operation.id, problem, "operation not stored");
+    }
+
+    async fn audit(&self, operation: &Operation, actor: &Actor, action: &str, outcome: String, succeeded: bool) {
+        let audit = NewAudit {
+            at: self.clock.now(),
+            actor: actor.name.clone(),
+            role: actor.role,
+            origin: None,
+            action: action.to_owned(),
+            target: operation.target.clone(),
+            parameters: serde_json::json!({ "operation": operation.id, "title": operation.title }),
+            reason: operation.reason.clone(),
+            outcome,
+            succeeded,
+        };
+        let problem = match timeout(WRITE, self.store.add_audit(&audit)).await {
+            Ok(Ok(_)) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("the state store did not answer within {WRITE:?}"),
+        };
+        tracing::error!(operation = operation.id, action, problem, "audit row not stored");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,268 @@
+//! The task that watches one target.
+
+use super::{feed::Feed, process::SharedProcess, reach::ReachTracker, slot::Slot};
+use crate::{
+    clock::Clock,
+    collect::{CollectSettings, Collector, Observation, ServerFacts},
+    health::{HealthSettings, HealthTracker},
+    history::History,
+    issues,
+};
+use headroom_model::{
+    Component, MetricId, Sample, Timestamp,
+    event::{EventKind, NewEvent},
+    health::Health,
+    live::{LiveMessage, LiveUpdate},
+    sample::Figures,
+    target::{Limitation, TargetInfo},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// A reset that the console made is noticed by its own collector as well, at the latest with the next heavy collection.
+const OWN_RESET_NOTICED_WITHIN_MS: u128 = 120_000;
+
+/// What a watch works with.
+#[derive(Clone)]
+pub(crate) struct Readers {
+    pub clock: Clock,
+    pub feed: Arc<Feed>,
+    pub history: Arc<History>,
+    pub process: Arc<SharedProcess>,
+}
+
+/// Watches one target: one at a time, heartbeat or collection.
+pub(crate) struct Watch {
+    readers: Readers,
+    slot: Arc<Slot>,
+    settings: CollectSettings,
+    collector: Collector,
+    tracker: HealthTracker,
+    postgres: ReachTracker,
+    redis: ReachTracker,
+    facts: ServerFacts,
+    limitations: Vec<Limitation>,
+    /// The newest complete sample: figures of PostgreSQL stay visible, dated, while it is down.
+    complete: Option<Sample>,
+}
+
+impl Watch {
+    pub fn new(readers: Readers, slot: Arc<Slot>, collect: CollectSettings, health: HealthSettings) -> Self {
+        let target = slot.target.clone();
+        Watch {
+            collector: Collector::new(target.clone(), readers.clock.clone(), collect),
+            tracker: HealthTracker::new(health),
+            postgres: ReachTracker::new("PostgreSQL", true),
+            redis: ReachTracker::new("Redis", target.redis.is_some()),
+            facts: ServerFacts::default(),
+            limitations: Vec::new(),
+            complete: None,
+            readers,
+            slot,
+            settings: collect,
+        }
+    }
+
+    /// Watches until told to stop. `delay` sets targets apart, so that they are not all asked at once.
+    pub async fn run(mut self, delay: Duration, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.watch(delay) => {}
+        }
+    }
+
+    async fn watch(&mut self, delay: Duration) {
+        sleep(delay).await;
+        let mut sample = interval(self.settings.live_every);
+        let mut heartbeat = interval(self.settings.heartbeat_every);
+        // A slow target is asked less often, never in bursts.
+        sample.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                _ = sample.tick() => self.collect().await,
+                _ = heartbeat.tick() => {
+                    if self.heartbeat().await {
+                        self.collect().await;
+                        sample.reset();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks for signs of life; publishes an outage of PostgreSQL at once. Answers whether a server's state changed for
+    /// which a fresh collection tells more.
+    async fn heartbeat(&mut self) -> bool {
+        let (was_down, redis_was_down) = (self.postgres.is_down(), self.redis.is_down());
+        self.ask().await;
+        if self.postgres.is_down() && !was_down {
+            let observation = self.outage();
+            self.publish(observation);
+            return false;
+        }
+        self.postgres.is_down() != was_down || self.redis.is_down() != redis_was_down
+    }
+
+    async fn ask(&mut self) {
+        let signs = self.collector.heartbeat().await;
+        self.notice_postgres(signs.postgres);
+        if let Some(redis) = signs.redis {
+            self.notice_redis(redis);
+        }
+    }
+
+    fn notice_postgres(&mut self, sign: Result<(), String>) {
+        let event = self.postgres.observe(sign, &self.slot.target.id, self.readers.clock.now());
+        self.mark(event);
+    }
+
+    fn notice_redis(&mut self, sign: Result<(), String>) {
+        let event = self.redis.observe(sign, &self.slot.target.id, self.readers.clock.now());
+        self.mark(event);
+    }
+
+    fn mark(&self, event: Option<NewEvent>) {
+        if let Some(event) = event {
+            tracing::info!(target_id = %self.slot.target.id, detail = event.detail, "{}", event.title);
+            self.readers.feed.mark_soon(event);
+        }
+    }
+
+    async fn collect(&mut self) {
+        let process = self.readers.process.figures();
+        let observation = self.collector.collect(&process).await;
+        let failed = |error: &Option<String>, reach: &ReachTracker| error.is_some() && !reach.is_down();
+        if failed(&observation.postgres_error, &self.postgres) || failed(&observation.redis_error, &self.redis) {
+            // A collection also fails when the server is merely slow. Whether it answers is for the heartbeat to say.
+            self.ask().await;
+        }
+        if observation.postgres_error.is_none() {
+            self.notice_postgres(Ok(()));
+        }
+        if observation.redis_error.is_none() {
+            self.notice_redis(Ok(()));
+        }
+        self.publish(observation);
+    }
+
+    /// What is known the moment PostgreSQL stops answering: nothing but that, and how this process fares.
+    fn outage(&self) -> Observation {
+        let figures: Figures = self.readers.process.figures();
+        Observation {
+            sample: Sample { target: self.slot.target.id.clone(), at: self.readers.clock.now(), figures },
+            facts: self.facts.clone(),
+            sessions: Vec::new(),
+            statements: Vec::new(),
+            tables: Vec::new(),
+            limitations: self.limitations.clone(),
+            events: Vec::new(),
+            postgres_error: reason(&self.postgres),
+            redis_error: reason(&self.redis),
+        }
+    }
+
+    /// Scores an observation and hands it to every reader.
+    fn publish(&mut self, mut observation: Observation) {
+        let now = self.readers.clock.now();
+        self.remember(&mut observation);
+        let sample = &mut observation.sample;
+        sample.set(MetricId::DatabaseUp, f64::from(!self.postgres.is_down()));
+        if self.slot.target.redis.is_some() {
+            sample.set(MetricId::RedisUp, f64::from(!self.redis.is_down()));
+        }
+        let health = self.tracker.update(sample, now);
+        store_scores(sample, &health);
+        let issues = issues::draw(&observation, &health);
+        self.readers.history.observe(&observation.sample);
+        for event in std::mem::take(&mut observation.events) {
+            if !self.is_own_reset(&event) {
+                self.mark(Some(event));
+            }
+        }
+
+        let (at, figures) = self.figures(&observation.sample);
+        let update = Arc::new(LiveUpdate { at, target: self.info(), health, figures, issues });
+        self.slot.publish(update.clone(), observation);
+        self.readers.feed.send(LiveMessage::Update(Box::new((*update).clone())));
+    }
+
+    /// Keeps what was last known of the servers while they cannot be asked.
+    fn remember(&mut self, observation: &mut Observation) {
+        let (new, old) = (&mut observation.facts, &mut self.facts);
+        if observation.postgres_error.is_none() {
+            old.postgres_version = new.postgres_version.take().or(old.postgres_version.take());
+            old.postgres_started_at = new.postgres_started_at;
+            old.replica = new.replica;
+            old.statements_reset_at = new.statements_reset_at;
+            self.limitations.clone_from(&observation.limitations);
+        }
+        if observation.redis_error.is_none() {
+            old.redis_version = new.redis_version.take().or(old.redis_version.take());
+        }
+        observation.facts = old.clone();
+    }
+
+    /// The figures to show and when they were taken. While PostgreSQL is down its last figures stay, with their old date.
+    fn figures(&mut self, sample: &Sample) -> (Timestamp, Figures) {
+        if !self.postgres.is_down() {
+            self.complete = Some(sample.clone());
+        }
+        match &self.complete {
+            Some(complete) if self.postgres.is_down() => {
+                let mut figures = complete.figures.clone();
+                figures.extend(&sample.figures);
+                (complete.at, figures)
+            }
+            _ => (sample.at, sample.figures.clone()),
+        }
+    }
+
+    fn info(&self) -> TargetInfo {
+        let facts = &self.facts;
+        TargetInfo {
+            id: self.slot.target.id.clone(),
+            postgres: self.postgres.reach().clone(),
+            postgres_version: facts.postgres_version.clone(),
+            replica: facts.replica,
+            redis: self.redis.reach().clone(),
+            redis_version: facts.redis_version.clone(),
+            sampled_at: self.complete.as_ref().map(|sample| sample.at),
+            statements_reset_at: facts.statements_reset_at.max(self.slot.statements_reset_at.get()),
+            limitations: self.limitations.clone(),
+        }
+    }
+
+    fn is_own_reset(&self, event: &NewEvent) -> bool {
+        let own = self.slot.statements_reset_at.get();
+        event.kind == EventKind::StatisticsReset
+            && own.is_some_and(|own| event.at.since(own).as_millis() < OWN_RESET_NOTICED_WITHIN_MS)
+    }
+}
+
+fn reason(reach: &ReachTracker) -> Option<String> {
+    match reach.reach() {
+        headroom_model::target::Reach::Down { reason, .. } => Some(reason.clone()),
+        _ => None,
+    }
+}
+
+fn store_scores(sample: &mut Sample, health: &Health) {
+    if let Some(score) = health.score {
+        sample.set(MetricId::HealthScore, f64::from(score));
+    }
+    for component in &health.components {
+        let metric = match component.component {
+            Component::Database => MetricId::HealthDatabase,
+            Component::Cache => MetricId::HealthCache,
+            Component::Application => MetricId::HealthApplication,
+            Component::Locks => MetricId::HealthLocks,
+            Component::Queue => continue,
+        };
+        if let Some(score) = component.score {
+            sample.set(metric, f64::from(score));
+        }
+    }
+}
