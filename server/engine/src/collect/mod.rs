@@ -1,13 +1,36 @@
 //! Collectors: read a target into one [`Observation`].
+//!
+//! One module a source. A source sets the figures it measured and leaves absent what it could not; counters become rates
+//! and differences between two readings, and a restart, a reset or a falling counter leaves a gap and an event, never a
+//! cliff. A collection has one connection, one statement at a time, and an end: [`COLLECT_BUDGET`].
 
-use headroom_model::{Sample, Timestamp, event::NewEvent, target::Limitation};
+mod findings;
+mod host;
+mod interval;
+mod latency;
+mod literals;
+mod pools;
+mod postgres;
+mod process;
+mod redis;
+
+pub use process::ProcessCollector;
+
+use crate::{clock::Clock, target::Target};
+use findings::Findings;
+use headroom_model::{MetricId, Sample, Timestamp, event::NewEvent, sample::Figures, target::Limitation};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// No collection takes longer.
+pub const COLLECT_BUDGET: Duration = Duration::from_millis(4500);
 
 /// A client backend of the watched server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Session {
     /// Process id; reused by the server, so acting on it also needs `backend_start`.
     pub pid: i32,
-    /// When the backend started.
+    /// When the backend started, by the server's clock, cut to whole milliseconds.
     pub backend_start: Timestamp,
     /// Role.
     pub user: String,
@@ -29,22 +52,23 @@ pub struct Session {
     pub statement: String,
 }
 
-/// One statement over the interval since the previous heavy collection.
+/// One statement over a sliding window: the last one to two heavy intervals, less after the start or a reset. The console's
+/// own statements are left out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StatementFigures {
     /// pg_stat_statements key.
     pub query_id: i64,
     /// Normalised text (constants are already `$n`), at most 2,000 characters.
     pub text: String,
-    /// Calls in the interval.
+    /// Calls in the window.
     pub calls: u64,
-    /// Mean execution time in the interval.
+    /// Mean execution time in the window.
     pub mean_ms: f64,
-    /// Population standard deviation in the interval, where it can be derived.
+    /// Population standard deviation in the window; none for a single call.
     pub deviation_ms: Option<f64>,
-    /// Share of all execution time in the interval, 0 to 1.
+    /// Share of all execution time in the window, 0 to 1.
     pub time_share: f64,
-    /// Rows in the interval.
+    /// Rows in the window.
     pub rows: u64,
 }
 
@@ -97,7 +121,7 @@ pub struct Observation {
     pub facts: ServerFacts,
     /// Client backends, longest transaction first, at most 500.
     pub sessions: Vec<Session>,
-    /// Statements by time, most first, at most 200. From the last collection of statements.
+    /// Statements by time, most first, at most 200.
     pub statements: Vec<StatementFigures>,
     /// Tables by size, largest first, at most 500. From the last heavy collection.
     pub tables: Vec<TableFigures>,
@@ -110,10 +134,6 @@ pub struct Observation {
     /// Why Redis did not answer; its figures are absent then.
     pub redis_error: Option<String>,
 }
-
-use crate::{clock::Clock, target::Target};
-use headroom_model::sample::Figures;
-use std::{sync::Arc, time::Duration};
 
 /// How often and how patiently to collect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +150,18 @@ pub struct CollectSettings {
     pub lock_timeout: Duration,
 }
 
+impl Default for CollectSettings {
+    fn default() -> Self {
+        CollectSettings {
+            live_every: Duration::from_secs(5),
+            heavy_every: Duration::from_secs(60),
+            heartbeat_every: Duration::from_secs(2),
+            statement_timeout: Duration::from_secs(3),
+            lock_timeout: Duration::from_millis(100),
+        }
+    }
+}
+
 /// Whether the servers answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
@@ -139,42 +171,81 @@ pub struct Heartbeat {
     pub redis: Option<Result<(), String>>,
 }
 
-/// Reads one target. One in flight: both methods take `&mut self`.
+/// Reads one target. One in flight: both methods take `&mut self`. Dropping a future of either is safe; what it had
+/// begun to read is lost.
 #[derive(Debug)]
-pub struct Collector {}
+pub struct Collector {
+    target: Arc<Target>,
+    clock: Clock,
+    postgres: postgres::Postgres,
+    redis: Option<redis::Redis>,
+    host: Option<host::Host>,
+    pools: pools::PoolReader,
+}
 
 impl Collector {
     /// A collector; nothing connects before it is asked to.
     #[must_use]
-    pub fn new(_target: Arc<Target>, _clock: Clock, _settings: CollectSettings) -> Self {
-        unimplemented!()
+    pub fn new(target: Arc<Target>, clock: Clock, settings: CollectSettings) -> Self {
+        Collector {
+            postgres: postgres::Postgres::new(Arc::clone(&target), settings),
+            redis: redis::Redis::new(&target),
+            host: target.is_local.then(host::Host::new),
+            pools: pools::PoolReader::default(),
+            target,
+            clock,
+        }
     }
 
     /// Reads everything that is due into one observation; `process` joins it. Never fails: what could not be read is
-    /// absent, and the observation says why.
-    pub async fn collect(&mut self, _process: &Figures) -> Observation {
-        unimplemented!()
+    /// absent, and the observation says why. Ends within [`COLLECT_BUDGET`].
+    pub async fn collect(&mut self, process: &Figures) -> Observation {
+        let began = Instant::now();
+        let deadline = began + COLLECT_BUDGET;
+        let at = self.clock.now();
+        let mut findings = Findings::new(at, self.target.id.clone());
+        let mut cache = Findings::new(at, self.target.id.clone());
+        let (postgres_error, redis_error) = tokio::join!(self.postgres.collect(&mut findings, deadline), async {
+            match &mut self.redis {
+                Some(redis) => redis.collect(&mut cache).await,
+                None => Ok(()),
+            }
+        });
+        findings.figures.append(&mut cache.figures);
+        findings.limitations.append(&mut cache.limitations);
+        findings.events.append(&mut cache.events);
+        findings.facts.redis_version = cache.facts.redis_version;
+        findings.failed |= cache.failed;
+
+        self.pools.read(&self.target.pools, &mut findings);
+        if let Some(host) = &mut self.host {
+            host.read(&mut findings);
+        }
+        findings.figures.extend(process);
+        findings.set(MetricId::SelfFailures, f64::from(u8::from(findings.failed)));
+        findings.set(MetricId::SelfCollectTime, began.elapsed().as_secs_f64() * 1000.0);
+        let answered = postgres_error.is_ok();
+        Observation {
+            sample: Sample { target: findings.target, at, figures: findings.figures },
+            facts: findings.facts,
+            sessions: findings.sessions,
+            statements: if answered { self.postgres.statements() } else { Vec::new() },
+            tables: if answered { self.postgres.tables() } else { Vec::new() },
+            limitations: findings.limitations,
+            events: findings.events,
+            postgres_error: postgres_error.err(),
+            redis_error: redis_error.err(),
+        }
     }
 
-    /// Asks both servers for a sign of life.
+    /// Asks both servers for a sign of life, a second at most.
     pub async fn heartbeat(&mut self) -> Heartbeat {
-        unimplemented!()
-    }
-}
-
-/// Reads this process and its machine.
-#[derive(Debug)]
-pub struct ProcessCollector {}
-
-impl ProcessCollector {
-    /// Must be called inside the runtime it measures; starts the loop-lag probe, which ends with the collector.
-    #[must_use]
-    pub fn start(_requests: Arc<crate::requests::RequestStats>) -> Self {
-        unimplemented!()
-    }
-
-    /// Figures since the previous call: process, host, requests.
-    pub fn collect(&mut self) -> Figures {
-        unimplemented!()
+        let (postgres, redis) = tokio::join!(self.postgres.heartbeat(), async {
+            match &self.redis {
+                Some(redis) => Some(redis.heartbeat().await),
+                None => None,
+            }
+        });
+        Heartbeat { postgres, redis }
     }
 }

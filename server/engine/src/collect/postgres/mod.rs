@@ -1,0 +1,296 @@
+//! PostgreSQL: one lease, one statement a source, every source on its own. A source that fails leaves its figures absent
+//! and the others alive.
+
+mod activity;
+mod checkpoints;
+mod databases;
+mod io;
+mod locks;
+mod replication;
+mod server;
+mod statements;
+mod tables;
+
+use super::{CollectSettings, ServerFacts, StatementFigures, TableFigures, findings::Findings};
+use crate::{
+    pool::{Lane, Lease, PoolError},
+    target::Target,
+};
+use headroom_model::{MetricId, Timestamp, sample::Figures};
+use server::Server;
+use sqlx::PgConnection;
+use std::{sync::Arc, time::Duration};
+use tokio::time::{Instant, error::Elapsed, timeout, timeout_at};
+
+/// How long a collection waits for a connection.
+const REACH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A heartbeat that takes longer counts as none.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The heavy part stays out of a collection whose live part took longer than this share of the time between samples.
+const SLOW_SHARE: u32 = 3;
+
+/// Failed heavy parts double the wait for the next, this often at most.
+const MAX_DOUBLINGS: u32 = 3;
+
+/// Why a collection ended early.
+enum Stop {
+    /// The connection is gone.
+    Lost(sqlx::Error),
+    /// Time is up; a statement may still run on the connection.
+    Late,
+}
+
+/// The sources of one target and what they remember.
+#[derive(Debug)]
+pub(super) struct Postgres {
+    target: Arc<Target>,
+    settings: CollectSettings,
+    /// Start of the server at the previous collection.
+    started_at: Option<i64>,
+    facts: ServerFacts,
+    databases: databases::Databases,
+    io: io::Io,
+    checkpoints: checkpoints::Checkpoints,
+    replication: replication::Replication,
+    statements: statements::Statements,
+    statement_figures: Vec<StatementFigures>,
+    heavy: Heavy,
+}
+
+/// The heavy part: what it saw last, carried into every sample until it is too old.
+#[derive(Debug, Default)]
+struct Heavy {
+    tables: tables::Tables,
+    figures: Figures,
+    table_figures: Vec<TableFigures>,
+    taken: Option<Instant>,
+    due: Option<Instant>,
+    failures: u32,
+}
+
+impl Postgres {
+    pub(super) fn new(target: Arc<Target>, settings: CollectSettings) -> Self {
+        Postgres {
+            target,
+            settings,
+            started_at: None,
+            facts: ServerFacts::default(),
+            databases: databases::Databases::default(),
+            io: io::Io::default(),
+            checkpoints: checkpoints::Checkpoints::default(),
+            replication: replication::Replication::default(),
+            statements: statements::Statements::default(),
+            statement_figures: Vec::new(),
+            heavy: Heavy::default(),
+        }
+    }
+
+    pub(super) fn statements(&self) -> Vec<StatementFigures> {
+        self.statement_figures.clone()
+    }
+
+    pub(super) fn tables(&self) -> Vec<TableFigures> {
+        self.heavy.table_figures.clone()
+    }
+
+    /// Asks the server for a sign of life, on a connection that is open already where there is one.
+    pub(super) async fn heartbeat(&self) -> Result<(), String> {
+        let beat = async {
+            let mut lease = self.target.pools.acquire(Lane::Monitor).await?;
+            sqlx::query("SELECT /* headroom */ 1").execute(&mut *lease).await.map_err(PoolError::Connect)?;
+            Ok::<_, PoolError>(())
+        };
+        match timeout(HEARTBEAT_TIMEOUT, beat).await {
+            Ok(answer) => answer.map_err(|error| self.target.explain(&error)),
+            Err(_) => Err(self.no_answer(HEARTBEAT_TIMEOUT)),
+        }
+    }
+
+    fn no_answer(&self, within: Duration) -> String {
+        format!("PostgreSQL at {} did not answer within {} s", self.target.postgres_address, within.as_secs())
+    }
+
+    /// Reads all sources before `deadline`. The error says why there are no figures at all.
+    pub(super) async fn collect(&mut self, findings: &mut Findings, deadline: Instant) -> Result<(), String> {
+        let reached = self.reach().await;
+        findings.set(MetricId::DatabaseUp, f64::from(u8::from(reached.is_ok())));
+        let outcome = match reached {
+            Ok(mut lease) => match self.read_all(&mut lease, findings, deadline).await {
+                Ok(()) => Ok(()),
+                Err(Stop::Lost(cause)) => {
+                    lease.discard();
+                    findings.set(MetricId::DatabaseUp, 0.0);
+                    Err(self.target.explain(&PoolError::Connect(cause)))
+                }
+                // It answers, only slowly: what was read stays.
+                Err(Stop::Late) => {
+                    lease.discard();
+                    findings.failed = true;
+                    Ok(())
+                }
+            },
+            Err(reason) => Err(reason),
+        };
+        if outcome.is_err() {
+            findings.failed = true;
+            let up = findings.figures.get(&MetricId::DatabaseUp).copied();
+            findings.figures.clear();
+            findings.set(MetricId::DatabaseUp, up);
+            findings.sessions.clear();
+        } else {
+            self.heavy.carry(findings, self.settings.heavy_every);
+        }
+        let reset_at = findings.facts.statements_reset_at.or(self.facts.statements_reset_at);
+        findings.facts = ServerFacts { statements_reset_at: reset_at, ..self.facts.clone() };
+        self.facts.statements_reset_at = reset_at;
+        outcome
+    }
+
+    async fn reach(&self) -> Result<Lease, String> {
+        match timeout(REACH_TIMEOUT, self.target.pools.acquire(Lane::Monitor)).await {
+            Ok(lease) => lease.map_err(|error| self.target.explain(&error)),
+            Err(_) => Err(self.no_answer(REACH_TIMEOUT)),
+        }
+    }
+
+    async fn read_all(
+        &mut self,
+        connection: &mut PgConnection,
+        findings: &mut Findings,
+        deadline: Instant,
+    ) -> Result<(), Stop> {
+        let began = Instant::now();
+        let server = match timeout_at(deadline, prepare(connection, &self.settings)).await {
+            Ok(Ok(server)) => server,
+            Ok(Err(error)) => return Err(Stop::Lost(error)),
+            Err(_) => return Err(Stop::Late),
+        };
+        self.notice(&server, findings);
+
+        settle(
+            timeout_at(deadline, activity::read(connection, &server, findings)).await,
+            "activity",
+            &server,
+            findings,
+        )?;
+        settle(timeout_at(deadline, locks::read(connection, &server, findings)).await, "locks", &server, findings)?;
+        let read = self.databases.read(connection, &server, findings);
+        settle(timeout_at(deadline, read).await, "databases", &server, findings)?;
+        let read = self.replication.read(connection, &server, findings);
+        settle(timeout_at(deadline, read).await, "replication", &server, findings)?;
+        let read = self.io.read(connection, &server, findings);
+        settle(timeout_at(deadline, read).await, "input and output", &server, findings)?;
+        let read = self.checkpoints.read(connection, &server, findings);
+        settle(timeout_at(deadline, read).await, "checkpoints", &server, findings)?;
+        let read = self.statements.read(connection, &server, self.settings.heavy_every, findings);
+        if let Some(statements) = settle(timeout_at(deadline, read).await, "statements", &server, findings)? {
+            self.statement_figures = statements;
+        }
+
+        let slow = began.elapsed() > self.settings.live_every / SLOW_SHARE;
+        if !slow && self.heavy.is_due() {
+            let outcome = timeout_at(deadline, self.heavy.read(connection, findings)).await;
+            let read = matches!(outcome, Ok(Ok(())));
+            self.heavy.plan_next(read, self.settings.heavy_every);
+            settle(outcome, "tables", &server, findings)?;
+        }
+        Ok(())
+    }
+
+    /// Takes note of the server: a new start time ends every interval.
+    fn notice(&mut self, server: &Server, findings: &mut Findings) {
+        if self.started_at.is_some_and(|before| before != server.started_at) {
+            findings.restarted("PostgreSQL");
+            self.databases.forget();
+            self.io.forget();
+            self.checkpoints.forget();
+            self.replication.forget();
+            self.statements.forget();
+            self.statement_figures.clear();
+            self.heavy.tables.forget();
+        }
+        self.started_at = Some(server.started_at);
+        self.facts.postgres_version = Some(server.version_text.clone());
+        self.facts.postgres_started_at = Some(Timestamp(server.started_at));
+        self.facts.replica = Some(server.in_recovery);
+    }
+}
+
+impl Heavy {
+    fn is_due(&self) -> bool {
+        self.due.is_none_or(|due| Instant::now() >= due)
+    }
+
+    fn plan_next(&mut self, read: bool, every: Duration) {
+        self.failures = if read { 0 } else { (self.failures + 1).min(MAX_DOUBLINGS) };
+        self.due = Some(Instant::now() + every * 2_u32.pow(self.failures));
+    }
+
+    async fn read(&mut self, connection: &mut PgConnection, findings: &Findings) -> sqlx::Result<()> {
+        let mut seen = Findings::new(findings.at, findings.target.clone());
+        tables::read_sizes(connection, &mut seen).await?;
+        self.table_figures = self.tables.read(connection, &mut seen).await?;
+        self.figures = seen.figures;
+        self.taken = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Figures of the last heavy part stay true for three of its intervals; then they are too old to be shown as current.
+    fn carry(&self, findings: &mut Findings, every: Duration) {
+        if self.taken.is_some_and(|taken| taken.elapsed() <= every * 3) {
+            findings.figures.extend(&self.figures);
+        }
+    }
+}
+
+/// Limits the session and asks what the server is. The search path keeps objects of the application from being mistaken for
+/// the catalogue's.
+async fn prepare(connection: &mut PgConnection, settings: &CollectSettings) -> sqlx::Result<Server> {
+    sqlx::query(
+        "SELECT /* headroom */ set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false),
+            set_config('search_path', 'pg_catalog', false)",
+    )
+    .bind(settings.statement_timeout.as_millis().to_string())
+    .bind(settings.lock_timeout.as_millis().to_string())
+    .execute(&mut *connection)
+    .await?;
+    Server::read(connection).await
+}
+
+/// What becomes of a source's outcome: its value, an absence that is explained, or the end of the collection.
+fn settle<T>(
+    outcome: Result<sqlx::Result<T>, Elapsed>,
+    source: &'static str,
+    server: &Server,
+    findings: &mut Findings,
+) -> Result<Option<T>, Stop> {
+    let error = match outcome {
+        Ok(Ok(value)) => return Ok(Some(value)),
+        Err(_) => {
+            tracing::warn!(target = %findings.target, source, "collection: time is up");
+            return Err(Stop::Late);
+        }
+        Ok(Err(error)) => error,
+    };
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).map(|code| code.into_owned());
+    match code.as_deref() {
+        // insufficient_privilege: not a failure, a grant is missing.
+        Some("42501") => {
+            findings.limit(format!("The role may not read the {source}."), server.grant_monitor());
+            return Ok(None);
+        }
+        // The server is going down, or someone ended this session.
+        Some("57P01" | "57P02" | "57P03") => return Err(Stop::Lost(error)),
+        Some(_) => {}
+        // Neither an answer of the server nor a value that could not be read: the connection.
+        None if !matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::RowNotFound) => {
+            return Err(Stop::Lost(error));
+        }
+        None => {}
+    }
+    findings.failed = true;
+    tracing::warn!(target = %findings.target, source, code, "collection: a source failed");
+    Ok(None)
+}

@@ -1,0 +1,207 @@
+//! The counters of all statements at one moment, and what happened between two such moments.
+
+use crate::collect::{StatementFigures, latency::Mode};
+use std::collections::HashMap;
+use tokio::time::Instant;
+
+/// One statement of one role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) user: i64,
+    pub(super) query_id: i64,
+}
+
+/// Sums over calls; they can be added and subtracted, which means and deviations cannot.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Totals {
+    pub(super) calls: f64,
+    pub(super) time_ms: f64,
+    /// Sum of squared times.
+    pub(super) squares: f64,
+    pub(super) rows: f64,
+}
+
+impl Totals {
+    /// From what the extension keeps: `stddev` is the population's.
+    pub(super) fn cumulative(calls: f64, time_ms: f64, mean_ms: f64, deviation_ms: f64, rows: f64) -> Self {
+        Totals { calls, time_ms, squares: calls * deviation_ms.mul_add(deviation_ms, mean_ms * mean_ms), rows }
+    }
+
+    pub(super) fn add(&mut self, other: &Totals) {
+        self.calls += other.calls;
+        self.time_ms += other.time_ms;
+        self.squares += other.squares;
+        self.rows += other.rows;
+    }
+
+    fn minus(&self, earlier: &Totals) -> Totals {
+        Totals {
+            calls: self.calls - earlier.calls,
+            time_ms: (self.time_ms - earlier.time_ms).max(0.0),
+            squares: (self.squares - earlier.squares).max(0.0),
+            rows: (self.rows - earlier.rows).max(0.0),
+        }
+    }
+
+    pub(super) fn mean_ms(&self) -> f64 {
+        self.time_ms / self.calls
+    }
+
+    /// Population standard deviation: what is left of the mean square. Rounding may take it just below zero.
+    fn deviation_ms(&self) -> f64 {
+        let mean = self.mean_ms();
+        (self.squares / self.calls - mean * mean).max(0.0).sqrt()
+    }
+
+    pub(super) fn mode(&self) -> Mode {
+        Mode { calls: self.calls, mean_ms: self.mean_ms(), deviation_ms: self.deviation_ms() }
+    }
+
+    pub(super) fn figures(&self, query_id: i64, text: &str, all_ms: f64) -> StatementFigures {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "differences of counters, ≥ 0")]
+        let [calls, rows] = [self.calls as u64, self.rows as u64];
+        StatementFigures {
+            query_id,
+            text: text.to_owned(),
+            calls,
+            mean_ms: self.mean_ms(),
+            deviation_ms: (calls > 1).then(|| self.deviation_ms()),
+            time_share: if all_ms > 0.0 { self.time_ms / all_ms } else { 0.0 },
+            rows,
+        }
+    }
+}
+
+/// All statements at one moment.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) taken: Instant,
+    /// When everything was last reset, by the server's clock in milliseconds; from extension version 1.9 on.
+    pub(super) reset_at: Option<i64>,
+    /// How often the extension made room by forgetting statements; from version 1.9 on.
+    pub(super) evictions: Option<i64>,
+    /// Whether every statement was read.
+    pub(super) complete: bool,
+    /// Rows whose statement is hidden from this role.
+    pub(super) hidden: usize,
+    pub(super) rows: HashMap<Key, Totals>,
+}
+
+/// What happened between two snapshots.
+#[derive(Debug, PartialEq)]
+pub(super) enum Change {
+    /// Someone reset statistics: the interval's totals are not known.
+    Reset {
+        /// Statements that vanished or whose counters fell.
+        missing: usize,
+        /// Statements there were.
+        of: usize,
+    },
+    /// What was added, for statements with at least one call.
+    Moved(HashMap<Key, Totals>),
+}
+
+impl Snapshot {
+    /// Compares with an earlier snapshot.
+    ///
+    /// A statement that vanished or fell was either forgotten to make room, which `evictions` shows, or reset. Where
+    /// the extension does not count evictions (before 1.9), the loss of more than half counts as a reset.
+    pub(super) fn since(&self, earlier: &Snapshot) -> Change {
+        let of = earlier.rows.len();
+        let missing = earlier
+            .rows
+            .iter()
+            .filter(|(key, before)| self.rows.get(key).is_none_or(|now| now.calls < before.calls))
+            .count();
+        let partial = !(self.complete && earlier.complete);
+        let reset = match (earlier.evictions, self.evictions) {
+            (Some(before), Some(now)) => missing > 0 && before == now && !partial,
+            _ => missing * 2 > of,
+        };
+        if reset || self.reset_at != earlier.reset_at {
+            return Change::Reset { missing, of };
+        }
+        let added = self.rows.iter().filter_map(|(key, now)| {
+            let delta = match earlier.rows.get(key) {
+                Some(before) => now.minus(before),
+                // Not there before: all its calls lie in the interval, unless the earlier reading was cut short.
+                None if partial => return None,
+                None => *now,
+            };
+            (delta.calls > 0.0).then_some((*key, delta))
+        });
+        Change::Moved(added.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn key(query_id: i64) -> Key {
+        Key { user: 10, query_id }
+    }
+
+    fn snapshot(evictions: i64, rows: &[(i64, f64)]) -> Snapshot {
+        let rows = rows.iter().map(|(id, calls)| (key(*id), Totals::cumulative(*calls, calls * 2.0, 2.0, 0.5, *calls)));
+        Snapshot {
+            taken: Instant::now(),
+            reset_at: Some(7),
+            evictions: Some(evictions),
+            complete: true,
+            hidden: 0,
+            rows: rows.collect(),
+        }
+    }
+
+    #[test]
+    fn what_was_called_is_what_was_added() {
+        let earlier = snapshot(0, &[(1, 10.0), (2, 5.0)]);
+        let Change::Moved(deltas) = snapshot(0, &[(1, 10.0), (2, 8.0), (3, 4.0)]).since(&earlier) else {
+            panic!("no reset here")
+        };
+        assert_eq!(deltas.len(), 2);
+        assert_eq!((deltas[&key(2)].calls, deltas[&key(3)].calls), (3.0, 4.0));
+    }
+
+    #[test]
+    fn a_reset_is_told_from_an_eviction() {
+        let earlier = snapshot(0, &[(1, 10.0), (2, 5.0)]);
+        let gone = |evictions| snapshot(evictions, &[(1, 12.0)]);
+        assert_eq!(gone(0).since(&earlier), Change::Reset { missing: 1, of: 2 });
+        assert!(matches!(gone(1).since(&earlier), Change::Moved(deltas) if deltas.len() == 1));
+        assert_eq!(snapshot(0, &[(1, 3.0), (2, 5.0)]).since(&earlier), Change::Reset { missing: 1, of: 2 });
+        let mut all = snapshot(0, &[(1, 11.0), (2, 5.0)]);
+        all.reset_at = Some(8);
+        assert_eq!(all.since(&earlier), Change::Reset { missing: 0, of: 2 });
+        // A fallen statement after an eviction is a new life of it: its interval is not known, the others' is.
+        let Change::Moved(deltas) = snapshot(1, &[(1, 3.0), (2, 9.0)]).since(&earlier) else { panic!("evicted") };
+        assert!(!deltas.contains_key(&key(1)) && deltas[&key(2)].calls == 4.0);
+    }
+
+    proptest! {
+        /// The deviation over an interval, from two cumulative readings, is that of the interval's own values.
+        #[test]
+        fn interval_deviation_is_exact(
+            before in proptest::collection::vec(0.01..1e4_f64, 1..50),
+            within in proptest::collection::vec(0.01..1e4_f64, 1..50),
+        ) {
+            let summary = |values: &[f64]| {
+                let n = values.len() as f64;
+                let mean = values.iter().sum::<f64>() / n;
+                let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
+                (n, mean, variance.sqrt())
+            };
+            let cumulative = |values: &[f64]| {
+                let (n, mean, deviation) = summary(values);
+                Totals::cumulative(n, mean * n, mean, deviation, n)
+            };
+            let all: Vec<f64> = before.iter().chain(&within).copied().collect();
+            let delta = cumulative(&all).minus(&cumulative(&before));
+            let (_, mean, deviation) = summary(&within);
+            prop_assert!((delta.mean_ms() - mean).abs() < 1e-6 * mean.max(1.0));
+            prop_assert!((delta.deviation_ms() - deviation).abs() < 1e-3 * deviation.max(1.0));
+        }
+    }
+}
