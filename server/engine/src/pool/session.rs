@@ -131,13 +131,15 @@ impl Session {
     /// Makes the session fit to be lent again: outside any transaction, no statement running. False: close it.
     ///
     /// sqlx does not know of a transaction whose `begin()` was cancelled between the two messages, so the server is
-    /// asked: inside a transaction `now()` is the time of its first statement, outside it is the time of this one.
+    /// asked: inside a transaction `now()` is the time of its first statement, outside it is the time of this one. That
+    /// holds in the simple protocol alone: in the extended one each message has a time of its own.
     pub(super) async fn tidy(&mut self) -> bool {
         let check = async {
-            let row =
-                sqlx::query("SELECT /* headroom */ pg_catalog.now() IS DISTINCT FROM pg_catalog.statement_timestamp()")
-                    .fetch_one(&mut self.connection)
-                    .await?;
+            let row = sqlx::raw_sql(
+                "SELECT /* headroom */ pg_catalog.now() IS DISTINCT FROM pg_catalog.statement_timestamp()",
+            )
+            .fetch_one(&mut self.connection)
+            .await?;
             if row.try_get::<bool, _>(0)? {
                 sqlx::raw_sql("ROLLBACK /* headroom */").execute(&mut self.connection).await?;
             }

@@ -1,0 +1,189 @@
+//! Connection lanes against a real server.
+
+mod support;
+
+use headroom_engine::pool::{Lane, PoolError, PoolProfile, Pools};
+use headroom_sandbox::test::{TestDatabase, database, on_each_postgres};
+use sqlx::{Connection, Row};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use support::target;
+
+fn profile() -> PoolProfile {
+    PoolProfile {
+        interactive_max: 2,
+        acquire_timeout: Duration::from_millis(400),
+        leak_after: Duration::from_millis(200),
+        ..PoolProfile::default()
+    }
+}
+
+/// Sessions of the lanes of this database, by state.
+async fn sessions(database: &TestDatabase, state: &str) -> i64 {
+    let mut connection = database.connect().await.expect("the sandbox answers");
+    sqlx::query(
+        "SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name LIKE 'headroom/%' AND state LIKE $1",
+    )
+    .bind(state)
+    .fetch_one(&mut connection)
+    .await
+    .and_then(|row| row.try_get(0))
+    .expect("the activity can be read")
+}
+
+/// Waits until `check` holds; fails after five seconds.
+async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(5);
+    while !check().await {
+        assert!(Instant::now() < end, "never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn lane(pools: &Pools, lane: Lane) -> headroom_engine::pool::LaneSnapshot {
+    pools.snapshot().into_iter().find(|snapshot| snapshot.lane == lane).expect("every lane has a snapshot")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_lane_queues_times_out_and_names_its_holders() {
+    let database = database().await.unwrap();
+    let target = target(&database.url(), None, profile());
+    let first = target.pools.acquire(Lane::Interactive).await.unwrap();
+    let line = line!() - 1;
+    let second = target.pools.acquire(Lane::Interactive).await.unwrap();
+    let holders = target.pools.holders();
+    assert_eq!((holders.len(), holders[0].lane), (2, Lane::Interactive));
+    assert_eq!((holders[0].call_site.line(), holders[0].call_site.file()), (line, file!()));
+
+    let waiter = tokio::spawn({
+        let target = Arc::clone(&target);
+        async move { target.pools.acquire(Lane::Interactive).await.map(drop) }
+    });
+    eventually("a waiter is seen", async || lane(&target.pools, Lane::Interactive).waiting == 1).await;
+    // Other lanes are not held up.
+    target.pools.acquire(Lane::Monitor).await.unwrap();
+    let refused = waiter.await.unwrap().unwrap_err();
+    assert!(matches!(refused, PoolError::Timeout { lane: "interactive", in_use: 2, max: 2, .. }), "{refused}");
+    let snapshot = lane(&target.pools, Lane::Interactive);
+    assert_eq!((snapshot.in_use, snapshot.waiting, snapshot.timeouts, snapshot.leaks), (2, 0, 1, 2));
+    let waited = target.pools.take_wait_p95().unwrap();
+    assert!((390.0..2000.0).contains(&waited), "{waited}");
+    assert_eq!(target.pools.take_wait_p95(), None);
+
+    drop((first, second));
+    eventually("both come back", async || lane(&target.pools, Lane::Interactive).idle == 2).await;
+    let snapshot = lane(&target.pools, Lane::Interactive);
+    assert_eq!((snapshot.in_use, snapshot.leaks), (0, 0));
+    target.pools.reset_statistics();
+    assert_eq!(
+        (lane(&target.pools, Lane::Interactive).acquired, lane(&target.pools, Lane::Interactive).timeouts),
+        (0, 0)
+    );
+    target.pools.close().await;
+    assert!(matches!(target.pools.acquire(Lane::Interactive).await, Err(PoolError::Closed)));
+    eventually("the server sees them go", async || sessions(&database, "%").await == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_inherits_a_transaction() {
+    on_each_postgres(async |database| {
+        let target = target(&database.url(), None, profile());
+        // Left open on purpose: in SQL, by a dropped guard, and aborted.
+        for leave_open in ["BEGIN; SELECT 1", "BEGIN; SELECT 1/0"] {
+            let mut lease = target.pools.acquire(Lane::Interactive).await.unwrap();
+            let _fails_when_aborted = sqlx::raw_sql(leave_open).execute(&mut *lease).await;
+        }
+        let mut lease = target.pools.acquire(Lane::Interactive).await.unwrap();
+        drop(lease.begin().await.unwrap());
+        drop(lease);
+        eventually("no session is left in a transaction", async || {
+            lane(&target.pools, Lane::Interactive).in_use == 0 && sessions(&database, "idle in transaction%").await == 0
+        })
+        .await;
+        for _ in 0..2 {
+            let mut lease = target.pools.acquire(Lane::Interactive).await.unwrap();
+            let clean: bool = sqlx::raw_sql("SELECT now() = statement_timestamp()")
+                .fetch_one(&mut *lease)
+                .await
+                .and_then(|row| row.try_get(0))
+                .unwrap();
+            assert!(clean);
+        }
+        target.pools.close().await;
+    })
+    .await;
+}
+
+/// sqlx 0.9.0's own pool leaves sessions in a transaction here (sqlx#4393).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_cancelled_acquires_and_begins_leaves_nothing_behind() {
+    let database = database().await.unwrap();
+    let target = target(&database.url(), None, PoolProfile { interactive_max: 4, ..PoolProfile::default() });
+    let mut storm = tokio::task::JoinSet::new();
+    for worker in 0..8_u64 {
+        let target = Arc::clone(&target);
+        storm.spawn(async move {
+            for round in 0..250 {
+                let work = async {
+                    let mut lease = target.pools.acquire(Lane::Interactive).await.unwrap();
+                    let mut transaction = lease.begin().await.unwrap();
+                    sqlx::query("SELECT 1").execute(&mut *transaction).await.unwrap();
+                };
+                // Cut at a different point each time: in the queue, between the messages of BEGIN, in the statement.
+                let _cut = tokio::time::timeout(Duration::from_micros((worker * 131 + round * 37) % 2000), work).await;
+            }
+        });
+    }
+    storm.join_all().await;
+    eventually("all come back clean", async || {
+        let snapshot = lane(&target.pools, Lane::Interactive);
+        snapshot.in_use == 0 && snapshot.waiting == 0 && sessions(&database, "idle in transaction%").await == 0
+    })
+    .await;
+    // Every place is still there: as many as the lane holds can be lent at once.
+    let leases = futures::future::try_join_all((0..4).map(|_| target.pools.acquire(Lane::Interactive))).await.unwrap();
+    assert_eq!(lane(&target.pools, Lane::Interactive).in_use, 4);
+    drop(leases);
+    target.pools.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_carry_their_lane_and_its_limits_and_do_not_live_forever() {
+    let database = database().await.unwrap();
+    let short = PoolProfile { idle_timeout: Duration::from_millis(200), ..PoolProfile::default() };
+    let target = target(&database.url(), None, short);
+    let mut lease = target.pools.acquire(Lane::Monitor).await.unwrap();
+    let row = sqlx::query(
+        "SELECT current_setting('application_name'), current_setting('statement_timeout'),
+            current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout')",
+    )
+    .fetch_one(&mut *lease)
+    .await
+    .unwrap();
+    let settings: Vec<String> = (0..4).map(|i| row.try_get(i).unwrap()).collect();
+    assert_eq!(settings, ["headroom/monitor", "5s", "100ms", "1min"]);
+    drop(lease);
+    eventually("the idle connection is closed", async || {
+        lane(&target.pools, Lane::Monitor).idle == 0 && sessions(&database, "%").await == 0
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_reported_at_once_and_in_words() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let gone = target(&format!("postgres://app:hunter2@127.0.0.1:{free}/shop"), None, PoolProfile::default());
+    let asked = Instant::now();
+    let error = gone.pools.acquire(Lane::Interactive).await.unwrap_err();
+    assert!(asked.elapsed() < Duration::from_secs(1));
+    assert_eq!(gone.explain(&error), format!("PostgreSQL at 127.0.0.1:{free} refuses connections"));
+
+    let database = database().await.unwrap();
+    let wrong = database.url().replacen("://postgres:", "://postgres:wrong", 1);
+    let wrong = target(&wrong, None, PoolProfile::default());
+    let error = wrong.pools.acquire(Lane::Interactive).await.unwrap_err();
+    assert!(wrong.explain(&error).ends_with("refuses the password"), "{}", wrong.explain(&error));
+}
