@@ -118,6 +118,10 @@ impl Host {
         Some(status)
     }
 
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.process.is_some() && self.ended().is_none()
+    }
+
     /// Stops the server, if it runs, with time to write.
     pub(crate) async fn stop(&mut self) {
         self.stop_by(ORDERLY).await;

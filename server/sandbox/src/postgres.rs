@@ -89,12 +89,34 @@ impl Postgres {
     /// Connection string of the superuser for a database; the server itself always has `postgres`.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        format!("postgresql://{SUPERUSER}:{}@127.0.0.1:{}/{database}", self.password, self.port)
+        self.url_as(SUPERUSER, database)
+    }
+
+    /// Connection string of a role made with [`Postgres::create_login`].
+    #[must_use]
+    pub fn url_as(&self, role: &str, database: &str) -> String {
+        format!("postgresql://{role}:{}@127.0.0.1:{}/{database}", self.password, self.port)
     }
 
     /// A superuser connection to a database.
     pub async fn connect(&self, database: &str) -> Result<PgConnection> {
         Ok(PgConnection::connect_with(&self.connect_options(database)).await?)
+    }
+
+    /// Makes a role without rights that may log in with the server's password; one that is there stays as it is.
+    pub async fn create_login(&self, role: &str) -> Result<()> {
+        let mut connection = self.connect("postgres").await?;
+        let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")
+            .bind(role)
+            .fetch_one(&mut connection)
+            .await?;
+        if !there {
+            // pg_stat_statements keeps the text of such statements as it is, password and all.
+            sqlx::query("SET pg_stat_statements.track = 'none'").execute(&mut connection).await?;
+            let statement = format!("CREATE ROLE {} LOGIN PASSWORD '{}'", quoted(role), self.password);
+            sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await?;
+        }
+        Ok(connection.close().await?)
     }
 
     /// Makes an empty database. `name`: lower-case letters, digits and underscores.
@@ -122,6 +144,11 @@ impl Postgres {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Whether the server runs; false after [`Postgres::stop`] and when somebody else has ended it.
+    pub fn is_running(&mut self) -> bool {
+        self.host.is_running()
     }
 
     /// Process number of the postmaster while it runs.

@@ -81,6 +81,11 @@ impl Redis {
         self.port
     }
 
+    /// Whether the server runs; false after [`Redis::stop`] and when somebody else has ended it.
+    pub fn is_running(&mut self) -> bool {
+        self.host.is_running()
+    }
+
     /// Process number while it runs.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {

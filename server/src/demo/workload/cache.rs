@@ -2,7 +2,7 @@
 
 use super::{PRODUCTS, Shop, hot};
 use anyhow::Context;
-use deadpool_redis::redis::AsyncCommands;
+use deadpool_redis::{Pool, redis::AsyncCommands};
 use headroom_engine::pool::Lane;
 use rand::{Rng, rngs::StdRng};
 
@@ -11,18 +11,18 @@ const PRODUCT_TTL: u64 = 90;
 /// Seconds a session stays in Redis.
 const SESSION_TTL: u64 = 1_800;
 
-pub async fn views(shop: Shop, mut random: StdRng) {
+pub async fn views(shop: Shop, redis: Pool, mut random: StdRng) {
     while shop.pace(&mut random, shop.rates.views).await {
         let product = hot(&mut random, PRODUCTS);
-        if let Err(error) = view(&shop, product).await {
+        if let Err(error) = view(&shop, &redis, product).await {
             shop.recover("product views", &error).await;
         }
     }
 }
 
-async fn view(shop: &Shop, product: i64) -> anyhow::Result<()> {
+async fn view(shop: &Shop, redis: &Pool, product: i64) -> anyhow::Result<()> {
     let key = format!("product:{product}");
-    let mut redis = shop.redis.get().await.context("redis")?;
+    let mut redis = redis.get().await.context("redis")?;
     let cached: Option<String> = redis.get(&key).await?;
     if cached.is_none() {
         let mut connection = shop.pools.acquire(Lane::Interactive).await?;
@@ -39,12 +39,12 @@ async fn view(shop: &Shop, product: i64) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub async fn sessions(shop: Shop, mut random: StdRng) {
+pub async fn sessions(shop: Shop, redis: Pool, mut random: StdRng) {
     while shop.pace(&mut random, shop.rates.views / 6.0).await {
         let key = format!("session:{:016x}", random.random::<u64>());
         let body = "x".repeat(random.random_range(500..4_000));
         let stored: anyhow::Result<()> = async {
-            let mut redis = shop.redis.get().await.context("redis")?;
+            let mut redis = redis.get().await.context("redis")?;
             Ok(redis.set_ex(&key, body, SESSION_TTL).await?)
         }
         .await;

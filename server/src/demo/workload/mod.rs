@@ -52,11 +52,24 @@ impl Default for Rates {
     }
 }
 
+impl Rates {
+    /// Everything that visitors do, `times` as often.
+    #[must_use]
+    pub fn scaled(self, times: f64) -> Self {
+        Rates {
+            views: self.views * times,
+            orders: self.orders * times,
+            events: self.events * times,
+            account_pages: self.account_pages * times,
+            ..self
+        }
+    }
+}
+
 /// What every activity needs.
 #[derive(Clone)]
 struct Shop {
     pools: Arc<Pools>,
-    redis: deadpool_redis::Pool,
     clock: Clock,
     rates: Rates,
     stop: CancellationToken,
@@ -70,15 +83,18 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// Starts the traffic. `seed` makes the choices of keys repeatable.
-    pub fn start(pools: Pools, redis: deadpool_redis::Pool, clock: Clock, rates: Rates, seed: u64) -> Self {
+    /// Starts the traffic, without the part through Redis where there is none. `seed` makes the choices of keys
+    /// repeatable.
+    pub fn start(pools: Pools, redis: Option<deadpool_redis::Pool>, clock: Clock, rates: Rates, seed: u64) -> Self {
         let stop = CancellationToken::new();
         let pools = Arc::new(pools);
-        let shop = Shop { pools: pools.clone(), redis, clock, rates, stop: stop.clone() };
+        let shop = Shop { pools: pools.clone(), clock, rates, stop: stop.clone() };
         let random = |offset: u64| StdRng::seed_from_u64(seed.wrapping_add(offset));
         let mut tasks = JoinSet::new();
-        tasks.spawn(cache::views(shop.clone(), random(1)));
-        tasks.spawn(cache::sessions(shop.clone(), random(2)));
+        if let Some(redis) = redis {
+            tasks.spawn(cache::views(shop.clone(), redis.clone(), random(1)));
+            tasks.spawn(cache::sessions(shop.clone(), redis, random(2)));
+        }
         tasks.spawn(queries::orders(shop.clone(), random(3)));
         tasks.spawn(queries::events(shop.clone(), random(4)));
         tasks.spawn(queries::account_pages(shop.clone(), random(5)));
