@@ -89,6 +89,40 @@ impl FromServerFnError for AppError {
     }
 }
 
+#[cfg(feature = "ssr")]
+impl From<headroom_engine::actions::ActionError> for AppError {
+    fn from(error: headroom_engine::actions::ActionError) -> Self {
+        use headroom_engine::actions::ActionError;
+        let code = match &error {
+            ActionError::UnknownTarget(_) => ErrorCode::NotFound,
+            ActionError::Unreachable(_) => ErrorCode::Unavailable,
+            ActionError::NotAllowed { .. } | ActionError::NotVerified(_) => ErrorCode::Refused,
+            cause => {
+                tracing::error!(%cause, "an action failed");
+                return AppError::internal();
+            }
+        };
+        AppError::new(code, error.to_string())
+    }
+}
+
+#[cfg(feature = "ssr")]
+impl From<headroom_engine::operations::OperationError> for AppError {
+    fn from(error: headroom_engine::operations::OperationError) -> Self {
+        use headroom_engine::operations::OperationError;
+        let code = match &error {
+            OperationError::Unknown(_) => ErrorCode::NotFound,
+            OperationError::Ended | OperationError::QueueFull { .. } => ErrorCode::Refused,
+            OperationError::Forbidden(_) => ErrorCode::Forbidden,
+            cause => {
+                tracing::error!(%cause, "an operation was refused");
+                return AppError::internal();
+            }
+        };
+        AppError::new(code, error.to_string())
+    }
+}
+
 /// JSON of [`AppError`]; also reads the problem documents with which the middleware in front of server functions refuses.
 #[derive(Debug)]
 pub struct ErrorEncoding;

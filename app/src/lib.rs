@@ -7,6 +7,7 @@
 #![recursion_limit = "512"]
 
 mod app;
+pub mod chart;
 #[cfg(feature = "ssr")]
 mod context;
 mod error;

@@ -1,0 +1,77 @@
+//! Charts: one description of a plot, painted as SVG at first and kept by ECharts once it is in view.
+//!
+//! The server paints frame, ticks, limits, event marks, gaps and lines as SVG and HTML ([`svg`]), which is the whole
+//! chart without JavaScript. In the browser ECharts takes over the lines and adds cursor, tooltip and zoom; the frame
+//! stays as it is, so that nothing moves when it does.
+
+mod append;
+#[cfg(feature = "hydrate")]
+pub mod binding;
+mod gaps;
+#[cfg(any(feature = "hydrate", test))]
+mod option;
+mod scale;
+mod svg;
+mod text;
+#[cfg(feature = "ssr")]
+mod thin;
+
+pub use append::append;
+pub use scale::{Floor, Scale};
+pub use svg::{paint, spark};
+pub use text::sentence;
+#[cfg(feature = "hydrate")]
+pub use text::tooltip;
+#[cfg(feature = "ssr")]
+pub use thin::thin;
+
+use headroom_model::{Timestamp, series::Series};
+
+/// A horizontal rule: what the measure should not pass.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// Where.
+    pub value: f64,
+    /// What it is: "target 500 ms", "limit 200".
+    pub label: String,
+    /// A hard limit is drawn solid in the critical colour, a target dashed.
+    pub hard: bool,
+    /// Whether the good side is below the rule.
+    pub good_below: bool,
+}
+
+/// A vertical mark on the timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// When.
+    pub at: Timestamp,
+    /// Whether it is bad news.
+    pub alert: bool,
+}
+
+/// One metric over one range, with everything that is drawn around it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plot {
+    /// The points. Its metric gives name and unit.
+    pub series: Series,
+    /// Start of the range shown.
+    pub from: Timestamp,
+    /// End of the range shown.
+    pub to: Timestamp,
+    /// Colour slot, fixed for each metric (`s1` … `s8`).
+    pub color: &'static str,
+    /// Value axis.
+    pub scale: Scale,
+    /// Target or limit.
+    pub rule: Option<Rule>,
+    /// Events.
+    pub marks: Vec<Mark>,
+}
+
+impl Plot {
+    /// Where a moment lies in the range, 0 to 1.
+    fn fraction(&self, at: Timestamp) -> f64 {
+        let span = (self.to.0 - self.from.0).max(1);
+        ((at.0 - self.from.0) as f64 / span as f64).clamp(0.0, 1.0)
+    }
+}

@@ -1,0 +1,277 @@
+//! Paints plots as SVG and HTML text. Marks stretch with the frame (`viewBox` 0 0 1000 100), labels stay HTML.
+
+use super::{
+    Plot,
+    gaps::gaps,
+    scale::{end_label, time_ticks},
+    text::escape,
+};
+use headroom_model::{format, series::Series};
+use std::fmt::Write;
+
+/// Labels of the time axis in a small chart.
+const TIME_LABELS: i64 = 4;
+/// A label closer than this to the end's is left out.
+const END_ROOM: f64 = 0.86;
+/// Gaps narrower than this share of the frame are hatched but not named.
+const NAMED_GAP: f64 = 0.12;
+
+/// One decimal is finer than a pixel at any width we draw.
+fn r1(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+/// The inside of a `.chart`: value labels, plot, time labels.
+#[must_use]
+pub fn paint(plot: &Plot) -> String {
+    let mut out = String::with_capacity(plot.series.avg.len() * 12 + 2048);
+    let unit = plot.series.metric.metric().unit;
+    out.push_str(r#"<div class="y" aria-hidden="true">"#);
+    for tick in plot.scale.ticks() {
+        let _ = write!(
+            out,
+            r#"<span style="inset-block-start:{}%">{}</span>"#,
+            r1(plot.scale.from_top(tick)),
+            escape(&format::axis(tick, unit))
+        );
+    }
+    out.push_str(
+        r#"</div><div class="plot"><svg viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true">"#,
+    );
+    for tick in plot.scale.ticks() {
+        let base = if tick == plot.scale.min { " base" } else { "" };
+        let _ = write!(out, r#"<path class="grid{base}" d="M0 {}H1000"/>"#, r1(plot.scale.from_top(tick)));
+    }
+    for mark in &plot.marks {
+        let alert = if mark.alert { " alert" } else { "" };
+        let _ = write!(out, r#"<path class="ev{alert}" d="M{} 0V100"/>"#, r1(plot.fraction(mark.at) * 1000.0));
+    }
+    let band = band(plot);
+    if !band.is_empty() {
+        let _ = write!(out, r#"<path class="ar wash" style="--c:var(--{})" d="{band}"/>"#, plot.color);
+    }
+    let _ = write!(out, r#"<path class="ln" style="--c:var(--{})" d="{}"/>"#, plot.color, line(plot));
+    let visible_rule = plot.rule.as_ref().filter(|rule| (plot.scale.min..=plot.scale.max).contains(&rule.value));
+    if let Some(rule) = visible_rule {
+        let hard = if rule.hard { " crit" } else { "" };
+        let _ = write!(out, r#"<path class="thr{hard}" d="M0 {}H1000"/>"#, r1(plot.scale.from_top(rule.value)));
+    }
+    out.push_str("</svg>");
+    paint_gaps(&mut out, plot);
+    if let Some(rule) = &plot.rule {
+        let hard = if rule.hard { " crit" } else { "" };
+        match visible_rule {
+            Some(_) => {
+                let top = r1(plot.scale.from_top(rule.value));
+                // Near the top edge the label hangs below its rule.
+                let below = if top < 16.0 { " below" } else { "" };
+                let _ = write!(
+                    out,
+                    r#"<span class="thr-l left{hard}{below}" style="inset-block-start:{top}%">{}</span>"#,
+                    escape(&rule.label)
+                );
+            }
+            // Far from the data the rule would flatten it: the label alone says where it lies.
+            None => {
+                let (side, arrow) = if rule.value > plot.scale.max { ("0", "↑") } else { ("100", "↓") };
+                let below = if side == "0" { " below" } else { "" };
+                let _ = write!(
+                    out,
+                    r#"<span class="thr-l left{hard}{below}" style="inset-block-start:{side}%">{} {arrow}</span>"#,
+                    escape(&rule.label)
+                );
+            }
+        }
+    }
+    out.push_str(r#"</div><div class="x" aria-hidden="true">"#);
+    for (at, label) in time_ticks(plot.from, plot.to, TIME_LABELS) {
+        let fraction = plot.fraction(at);
+        if fraction < END_ROOM {
+            let start = if fraction < 0.06 { r#" class="b""# } else { "" };
+            let _ = write!(out, r#"<span{start} style="inset-inline-start:{}%">{label}</span>"#, r1(fraction * 100.0));
+        }
+    }
+    let _ = write!(
+        out,
+        r#"<span class="e" style="inset-inline-start:100%">{}</span></div>"#,
+        end_label(plot.from, plot.to)
+    );
+    out
+}
+
+fn paint_gaps(out: &mut String, plot: &Plot) {
+    for gap in gaps(&plot.series, plot.from, plot.to) {
+        let (start, end) = (plot.fraction(gap.from), plot.fraction(gap.to));
+        let whole = end - start > 0.995;
+        // Before the first measurement nothing is missing yet: a word, no hatch.
+        if !gap.leading {
+            let _ = write!(
+                out,
+                r#"<i class="gapz" style="inset-inline-start:{}%;inline-size:{}%"></i>"#,
+                r1(start * 100.0),
+                r1((end - start) * 100.0)
+            );
+        }
+        if end - start >= NAMED_GAP {
+            let text = match (gap.leading, whole) {
+                (true, true) => "no data in this range".to_owned(),
+                (true, false) => format!("data from {}", end_label(gap.to, gap.to)),
+                (false, _) => format!("no data, {}", format::duration_ms((gap.to.0 - gap.from.0) as f64)),
+            };
+            let _ = write!(
+                out,
+                r#"<span class="gap-l" style="inset-inline-start:{}%;inset-block-start:50%">{text}</span>"#,
+                r1((start + end) * 50.0)
+            );
+        }
+    }
+}
+
+/// The line of means: broken at gaps; a lone point between gaps is a dot.
+fn line(plot: &Plot) -> String {
+    let mut d = String::new();
+    let mut pen = false;
+    let mut lone = false;
+    for (i, value) in plot.series.avg.iter().enumerate() {
+        let at = plot.series.at(i);
+        match value {
+            Some(value) if at >= plot.from && at <= plot.to => {
+                let (x, y) = (r1(plot.fraction(at) * 1000.0), r1(plot.scale.from_top(*value)));
+                let _ = write!(d, "{}{x} {y}", if pen { 'L' } else { 'M' });
+                lone = !pen;
+                pen = true;
+            }
+            _ => {
+                if lone {
+                    d.push_str("h0");
+                }
+                (pen, lone) = (false, false);
+            }
+        }
+    }
+    if lone {
+        d.push_str("h0");
+    }
+    d
+}
+
+/// The area between smallest and largest of each slot, so that peaks survive averaging. Empty where slots hold one
+/// measurement.
+fn band(plot: &Plot) -> String {
+    let series = &plot.series;
+    let mut d = String::new();
+    let mut run: Vec<(f64, f64, f64)> = Vec::new();
+    let mut spread = false;
+    let mut close = |run: &mut Vec<(f64, f64, f64)>| {
+        if run.len() > 1 {
+            for (n, (x, _, high)) in run.iter().enumerate() {
+                let _ = write!(d, "{}{x} {high}", if n == 0 { 'M' } else { 'L' });
+            }
+            for (x, low, _) in run.iter().rev() {
+                let _ = write!(d, "L{x} {low}");
+            }
+            d.push('Z');
+        }
+        run.clear();
+    };
+    for i in 0..series.avg.len() {
+        let at = series.at(i);
+        match (series.min.get(i).copied().flatten(), series.max.get(i).copied().flatten()) {
+            (Some(low), Some(high)) if at >= plot.from && at <= plot.to => {
+                spread |= low < high;
+                let (low, high) = (r1(plot.scale.from_top(low)), r1(plot.scale.from_top(high)));
+                run.push((r1(plot.fraction(at) * 1000.0), low, high));
+            }
+            _ => close(&mut run),
+        }
+    }
+    close(&mut run);
+    if spread { d } else { String::new() }
+}
+
+/// The inside of an `svg.spark`: one line between `low` and `high`, gaps left out.
+#[must_use]
+pub fn spark(series: &Series, low: f64, high: f64) -> String {
+    let last = series.avg.len().saturating_sub(1).max(1) as f64;
+    let margin = ((high - low) * 0.08).max(f64::EPSILON);
+    let (bottom, top) = (low - margin, high + margin);
+    let mut d = String::new();
+    let mut pen = false;
+    for (i, value) in series.avg.iter().enumerate() {
+        match value {
+            Some(value) => {
+                let y = (100.0 - (value - bottom) / (top - bottom) * 100.0).clamp(0.0, 100.0);
+                let _ = write!(d, "{}{} {}", if pen { 'L' } else { 'M' }, r1(i as f64 / last * 1000.0), r1(y));
+                if !pen {
+                    d.push_str("h0");
+                }
+                pen = true;
+            }
+            None => pen = false,
+        }
+    }
+    format!(r#"<path class="ln" d="{d}"/>"#)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Floor, Mark, Rule, Scale};
+    use super::*;
+    use headroom_model::{MetricId, Timestamp, metric::Unit};
+
+    fn plot(avg: Vec<Option<f64>>) -> Plot {
+        let from = Timestamp(1_795_098_720_000);
+        Plot {
+            to: from.plus_millis(60_000 * avg.len() as i64),
+            series: Series {
+                metric: MetricId::QueryLatencyP95,
+                from,
+                step_ms: 60_000,
+                min: avg.clone(),
+                max: avg.clone(),
+                avg,
+            },
+            from,
+            color: "s1",
+            scale: Scale::fit(0.0, 100.0, Unit::Milliseconds, Floor::Zero),
+            rule: None,
+            marks: vec![],
+        }
+    }
+
+    #[test]
+    fn a_line_breaks_at_gaps_and_keeps_lone_points() {
+        let v = Some(50.0);
+        assert_eq!(line(&plot(vec![v, v])), "M0 50L500 50");
+        assert_eq!(line(&plot(vec![v, None, v, v])), "M0 50h0M500 50L750 50");
+        assert_eq!(line(&plot(vec![None, None])), "");
+    }
+
+    #[test]
+    fn peaks_show_as_a_band() {
+        let mut chart = plot(vec![Some(50.0), Some(50.0)]);
+        assert_eq!(band(&chart), "");
+        chart.series.max = vec![Some(100.0), Some(60.0)];
+        assert!(band(&chart).starts_with('M') && band(&chart).ends_with('Z'));
+    }
+
+    #[test]
+    fn long_gaps_are_named_and_rules_out_of_sight_too() {
+        let v = Some(50.0);
+        let mut chart = plot(vec![v, v, None, None, None, None, v, v]);
+        chart.rule = Some(Rule { value: 500.0, label: "target <500 ms>".into(), hard: false, good_below: true });
+        chart.marks = vec![Mark { at: chart.from.plus_millis(60_000), alert: true }];
+        let html = paint(&chart);
+        assert!(html.contains("no data, 4 min"), "{html}");
+        assert!(html.contains("target &lt;500 ms&gt; ↑"), "{html}");
+        assert!(html.contains(r#"class="ev alert" d="M125 0V100""#), "{html}");
+        assert!(!html.contains("NaN"));
+    }
+
+    #[test]
+    fn nothing_measured_is_said_not_drawn() {
+        let html = paint(&plot(vec![None; 10]));
+        assert!(html.contains("no data in this range"));
+        assert!(!html.contains("gapz"));
+    }
+}

@@ -1,0 +1,47 @@
+use crate::error::AppError;
+use headroom_model::action::{ActionOutcome, ResetScope};
+use leptos::prelude::*;
+
+/// Where the form of the confirm page posts to.
+pub const PATH: &str = "/api/fn/reset_statistics";
+
+/// Resets statistics, verifies it, and leaves an audit row and an event. A plain form is sent back to the confirm page,
+/// which shows how it ended.
+#[server(prefix = "/api/fn", endpoint = "reset_statistics")]
+pub async fn reset_statistics(
+    target: Option<String>,
+    scope: ResetScope,
+    reason: Option<String>,
+) -> Result<ActionOutcome, AppError> {
+    use crate::{context::PageContext, error::ErrorCode};
+    use headroom_engine::actions::{self, Request};
+
+    /// Longest reason that is recorded, in characters.
+    const REASON: usize = 500;
+
+    let context = PageContext::require(headroom_model::Role::Operator)?;
+    let target = context.target(target.as_deref())?;
+    let reason = reason.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    if reason.as_ref().is_some_and(|text| text.chars().count() > REASON) {
+        return Err(AppError::new(ErrorCode::Invalid, format!("A reason has at most {REASON} characters.")));
+    }
+    let request = Request { actor: context.actor, origin: context.origin, reason };
+    let outcome = actions::reset(&context.console, &target, scope, &request).await?;
+    if is_plain_form() {
+        leptos_axum::redirect(&format!(
+            "/confirm/reset?target={target}&scope={}&done={}",
+            scope.as_str(),
+            outcome.audit_id
+        ));
+    }
+    Ok(outcome)
+}
+
+/// Whether a form without JavaScript asks, which is shown a page, not data.
+#[cfg(feature = "ssr")]
+fn is_plain_form() -> bool {
+    use axum::http::{header::ACCEPT, request::Parts};
+    use_context::<Parts>()
+        .and_then(|request| Some(request.headers.get(ACCEPT)?.to_str().ok()?.contains("text/html")))
+        .unwrap_or(false)
+}
