@@ -1,0 +1,196 @@
+//! The live connection: one `EventSource`, opened and closed as the page asks, retried with a growing wait.
+
+use super::clock::browser_now;
+use crate::{
+    layout::Frame,
+    live::{Link, backoff_ms},
+    url,
+};
+use headroom_model::live::LiveMessage;
+use leptos::prelude::*;
+use std::{cell::RefCell, rc::Rc, time::Duration};
+use wasm_bindgen::{JsCast, prelude::*};
+use web_sys::{EventSource, MessageEvent};
+
+/// Messages the feed is made of.
+const NAMES: [&str; 3] = ["update", "event", "operation"];
+/// Silence after which an open connection counts as broken: twelve samples of the default interval.
+const SILENCE_MS: i64 = 60_000;
+
+/// An open connection with the closures it calls.
+struct Connection {
+    source: EventSource,
+    _message: Closure<dyn FnMut(MessageEvent)>,
+    _open: Closure<dyn FnMut()>,
+    _error: Closure<dyn FnMut()>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Closed first: the closures are gone afterwards.
+        self.source.set_onopen(None);
+        self.source.set_onerror(None);
+        self.source.close();
+    }
+}
+
+/// What outlives a connection.
+#[derive(Default)]
+struct State {
+    connection: Option<Connection>,
+    /// Counts connections, so that a late retry of an old one does nothing.
+    generation: u32,
+    failures: u32,
+    /// Whether messages may have been missed since the page was read.
+    missed: bool,
+    heard_at: i64,
+}
+
+type Shared = Rc<RefCell<State>>;
+
+/// Keeps the feed of a frame connected while it is wanted.
+pub fn run(frame: Frame) {
+    let state: Shared = Rc::default();
+    let visible = RwSignal::new(true);
+    let target = frame.target();
+    let wanted = Memo::new(move |_| {
+        let still = frame.query.with(|query| url::paused(query) || url::written_range(query).1.trim() != "now");
+        (frame.alive.get() && visible.get() && !still).then(|| target.get())
+    });
+    let local = StoredValue::new_local(state);
+    Effect::new(move |_| {
+        let wanted = wanted.get();
+        local.with_value(|state| {
+            state.borrow_mut().connection = None;
+            match wanted {
+                Some(target) => connect(state, frame, target),
+                None => {
+                    let mut state = state.borrow_mut();
+                    state.generation = state.generation.wrapping_add(1);
+                    state.missed = true;
+                    state.failures = 0;
+                    frame.feed.link.set(Link::Resting);
+                }
+            }
+        });
+    });
+    let shown = window_event_listener_untyped("visibilitychange", move |_| {
+        visible.set(document().visibility_state() == web_sys::VisibilityState::Visible);
+    });
+    // A connection can die without a word (a suspended machine, a dropped route): silence is a failure, too.
+    let watch = set_interval_with_handle(
+        move || {
+            local.try_with_value(|state| {
+                let silent = {
+                    let state = state.borrow();
+                    state.connection.is_some() && browser_now() - state.heard_at > SILENCE_MS
+                };
+                if silent && let Some(target) = wanted.get_untracked() {
+                    failed(state, frame, target);
+                }
+            });
+        },
+        Duration::from_secs(10),
+    );
+    on_cleanup(move || {
+        shown.remove();
+        if let Ok(watch) = watch {
+            watch.clear();
+        }
+        local.try_with_value(|state| {
+            let mut state = state.borrow_mut();
+            state.generation = state.generation.wrapping_add(1);
+            state.connection = None;
+        });
+    });
+}
+
+fn connect(state: &Shared, frame: Frame, target: String) {
+    let encoded = js_sys::encode_uri_component(&target);
+    let Ok(source) = EventSource::new(&format!("/api/v1/stream?target={encoded}")) else { return };
+    let message = {
+        let state = Rc::clone(state);
+        Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
+            state.borrow_mut().heard_at = browser_now();
+            let Some(text) = message.data().as_string() else { return };
+            // A message of a newer server that this page does not know is left out; the next page load brings both in step.
+            if let Ok(message) = serde_json::from_str::<LiveMessage>(&text) {
+                deliver(frame, message);
+            }
+        })
+    };
+    for name in NAMES {
+        let _ = source.add_event_listener_with_callback(name, message.as_ref().unchecked_ref());
+    }
+    let open = {
+        let state = Rc::clone(state);
+        Closure::<dyn FnMut()>::new(move || {
+            let missed = {
+                let mut state = state.borrow_mut();
+                state.failures = 0;
+                state.heard_at = browser_now();
+                std::mem::take(&mut state.missed)
+            };
+            frame.feed.link.set(Link::Open);
+            if missed {
+                frame.feed.refresh();
+            }
+        })
+    };
+    let error = {
+        let state = Rc::clone(state);
+        Closure::<dyn FnMut()>::new(move || failed(&state, frame, target.clone()))
+    };
+    source.set_onopen(Some(open.as_ref().unchecked_ref()));
+    source.set_onerror(Some(error.as_ref().unchecked_ref()));
+    let mut state = state.borrow_mut();
+    state.generation = state.generation.wrapping_add(1);
+    state.heard_at = browser_now();
+    state.connection = Some(Connection { source, _message: message, _open: open, _error: error });
+}
+
+/// Gives a connection up and tries again later. Our own wait, not the browser's: it is shown, and it ends for good
+/// answers that a browser would never retry (a restart behind a proxy answers 502).
+fn failed(state: &Shared, frame: Frame, target: String) {
+    let now = frame.now.get_untracked();
+    let (generation, wait, old) = {
+        let mut state = state.borrow_mut();
+        let wait = backoff_ms(state.failures);
+        state.failures = state.failures.saturating_add(1);
+        state.missed = true;
+        state.generation = state.generation.wrapping_add(1);
+        (state.generation, wait, state.connection.take())
+    };
+    // Dropped a tick later: this may run inside one of its own closures.
+    set_timeout(move || drop(old), Duration::ZERO);
+    let since = match frame.feed.link.get_untracked() {
+        Link::Lost { since, .. } => since,
+        Link::Resting | Link::Open => now,
+    };
+    frame.feed.link.set(Link::Lost { since, retry_at: now.plus_millis(wait) });
+    let state = Rc::clone(state);
+    set_timeout(
+        move || {
+            let current = state.borrow().generation == generation;
+            if current && frame.feed.link.try_get_untracked().is_some() {
+                connect(&state, frame, target);
+            }
+        },
+        Duration::from_millis(wait.unsigned_abs()),
+    );
+}
+
+fn deliver(frame: Frame, message: LiveMessage) {
+    let feed = frame.feed;
+    match message {
+        LiveMessage::Update(update) => {
+            feed.live.try_set(Some(*update));
+        }
+        LiveMessage::Event(event) => {
+            feed.event.try_set(Some(event));
+        }
+        LiveMessage::Operation(operation) => {
+            feed.operation.try_set(Some(operation));
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! `js/page.js`: popovers, dialogs, clipboard, theme.
+
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen(module = "/js/page.js")]
+#[expect(non_snake_case, reason = "the names of the JavaScript functions")]
+extern "C" {
+    /// Closes popovers on clicks outside; once a page.
+    pub fn install();
+    /// Closes the topmost popover; whether there was one.
+    pub fn closePopover() -> bool;
+    /// Opens or closes the popover with this id.
+    pub fn togglePopover(id: &str);
+    /// Opens a dialog as modal.
+    pub fn showDialog(id: &str);
+    /// Closes a dialog.
+    pub fn closeDialog(id: &str);
+    /// Puts text on the clipboard; whether that worked.
+    pub async fn copy(text: &str) -> JsValue;
+    /// Shows a theme and has the server remember it.
+    pub async fn setTheme(theme: &str) -> JsValue;
+}

@@ -1,0 +1,55 @@
+//! Keyboard help: the keys that do something.
+
+use crate::components::icon::{Glyph, Icon};
+use leptos::prelude::*;
+
+/// The dialog's id.
+pub const ID: &str = "keyboard";
+
+const KEYS: [(&[&str], &str); 10] = [
+    (&["g", "o"], "Overview"),
+    (&["g", "t"], "Choose the target"),
+    (&["t"], "Time range"),
+    (&["z"], "Zoom out: twice the range"),
+    (&["drag"], "On a chart: zoom in"),
+    (&["r"], "Refresh now"),
+    (&["p"], "Pause or resume live"),
+    (&["s"], "Share"),
+    (&["Esc"], "Close the topmost thing"),
+    (&["?"], "This list"),
+];
+
+/// The dialog.
+#[component]
+pub fn KeyboardHelp() -> impl IntoView {
+    let close = move |_| {
+        #[cfg(feature = "hydrate")]
+        crate::browser::page::closeDialog(ID);
+    };
+    view! {
+        <dialog class="dialog" id=ID aria-labelledby="keyboard-title">
+            <header>
+                <h2 id="keyboard-title">"Keyboard"</h2>
+                <button type="button" class="btn ghost icon" aria-label="Close" on:click=close>
+                    <Glyph icon=Icon::Close/>
+                </button>
+            </header>
+            <div class="body">
+                <dl class="kv">
+                    {KEYS
+                        .into_iter()
+                        .map(|(keys, does)| {
+                            view! {
+                                <dt>{does}</dt>
+                                <dd class="flow" style="justify-content:end;gap:var(--p2)">
+                                    {keys.iter().map(|key| view! { <kbd>{*key}</kbd> }).collect_view()}
+                                </dd>
+                            }
+                        })
+                        .collect_view()}
+                </dl>
+                <p class="note">"Keys are off while a field has the focus."</p>
+            </div>
+        </dialog>
+    }
+}

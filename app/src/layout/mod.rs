@@ -1,0 +1,146 @@
+//! What surrounds every page: navigation, bar, keyboard help; and what pages take from it.
+
+mod bar;
+pub(crate) mod help;
+mod live_indicator;
+mod nav;
+pub(crate) mod range_picker;
+pub(crate) mod share;
+pub(crate) mod target_picker;
+mod theme_switch;
+mod user_menu;
+
+use crate::{functions, live::Feed, url};
+use headroom_model::{Role, Timestamp, access::Proof, overview::Shell};
+use leptos::prelude::*;
+use leptos_router::{NavigateOptions, components::Outlet, hooks::{use_navigate, use_query_map}, params::ParamsMap};
+
+/// The frame around a page, as pages and components see it.
+#[derive(Clone, Copy)]
+pub struct Frame {
+    /// Targets, actor, interval.
+    pub shell: RwSignal<Shell>,
+    /// The moment it is by the server's clock: fixed in the first paint, then each second.
+    pub now: Signal<Timestamp>,
+    /// When the document was rendered.
+    pub loaded_at: Timestamp,
+    /// Whether the page is hydrated; what needs JavaScript appears only then.
+    pub alive: Signal<bool>,
+    /// The live feed.
+    pub feed: Feed,
+    /// The query of the URL.
+    pub query: Memo<ParamsMap>,
+}
+
+/// The frame of the page.
+///
+/// # Panics
+/// Outside a framed route, which no component of ours is.
+#[must_use]
+pub fn use_frame() -> Frame {
+    expect_context::<Frame>()
+}
+
+impl Frame {
+    /// The name of the target the page shows.
+    #[must_use]
+    pub fn target(&self) -> Signal<String> {
+        let (query, shell) = (self.query, self.shell);
+        Memo::new(move |_| {
+            query.with(url::target).unwrap_or_else(|| {
+                shell.with(|shell| shell.targets.first().map(|target| target.info.id.0.clone()).unwrap_or_default())
+            })
+        })
+        .into()
+    }
+
+    /// Whether the actor holds a role.
+    #[must_use]
+    pub fn may(&self, role: Role) -> bool {
+        self.shell.with(|shell| shell.actor.role >= role)
+    }
+
+    /// The current page with its query changed.
+    #[must_use]
+    pub fn link(&self, path: &str, changes: &[(&'static str, Option<&str>)]) -> String {
+        self.query.with(|query| url::href(path, query, changes))
+    }
+}
+
+/// Goes to an address inside the console. A small change replaces the history entry, a deliberate one adds to it.
+pub fn go() -> impl Fn(&str, bool) + Clone {
+    let navigate = use_navigate();
+    move |href: &str, replace: bool| {
+        navigate(href, NavigateOptions { replace, scroll: false, ..NavigateOptions::default() });
+    }
+}
+
+/// The shell, without a wait: the server reads it from memory, the browser from the document.
+fn first_shell() -> Shell {
+    let read = || {
+        #[cfg(feature = "ssr")]
+        if let Ok(context) = crate::context::PageContext::require(Role::Viewer) {
+            return Some(functions::shell_of(&context));
+        }
+        None
+    };
+    SharedValue::new(read).into_inner().unwrap_or_else(|| Shell {
+        targets: Vec::new(),
+        actor: headroom_model::Actor { name: String::new(), role: Role::Viewer, proof: Proof::Session },
+        interval_ms: 5000,
+        now: Timestamp::default(),
+        version: String::new(),
+    })
+}
+
+/// Frame and page.
+#[component]
+pub fn Framed() -> impl IntoView {
+    let first = first_shell();
+    let loaded_at = first.now;
+    let open = first.actor.proof == Proof::Loopback;
+    let shell = RwSignal::new(first);
+    let query = use_query_map();
+    let alive = RwSignal::new(false);
+    let now = RwSignal::new(loaded_at);
+    let feed = Feed::new();
+    let frame = Frame { shell, now: now.into(), loaded_at, alive: alive.into(), feed, query };
+    provide_context(frame);
+    // Came here by a link from a page without a frame (sign-in): the document carries no shell.
+    Effect::new(move |_| {
+        if loaded_at == Timestamp::default() {
+            leptos::task::spawn_local(async move {
+                if let Ok(fresh) = functions::shell().await {
+                    shell.try_set(fresh);
+                }
+            });
+        }
+    });
+    #[cfg(feature = "hydrate")]
+    {
+        crate::browser::clock::run(now, shell);
+        crate::browser::feed::run(frame);
+        crate::browser::keys::run(frame);
+    }
+    Effect::new(move |_| alive.set(true));
+    view! {
+        <a class="skip" href="#main">
+            "Skip to content"
+        </a>
+        <div class="app">
+            <nav::Nav/>
+            <bar::Bar/>
+            <main id="main" tabindex="-1">
+                <Outlet/>
+                <Show when=move || open>
+                    <p class="note">
+                        "Open access. No user is defined: everyone on this machine acts as admin. Add one with "
+                        <code>"headroom user add"</code> "."
+                    </p>
+                </Show>
+            </main>
+            <nav::Tabbar/>
+        </div>
+        <help::KeyboardHelp/>
+    }
+}

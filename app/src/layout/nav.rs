@@ -1,0 +1,97 @@
+//! Navigation: the pages that exist.
+
+use super::use_frame;
+use crate::{
+    components::icon::{Glyph, Icon},
+    url,
+};
+use headroom_model::format;
+use leptos::prelude::*;
+use leptos_router::hooks::use_location;
+
+/// A page of the console: path, name, icon.
+const PAGES: &[(&str, &str, Icon)] = &[("/", "Overview", Icon::Gauge)];
+/// The API's own pages, outside this application.
+const API_DOCS: &str = "/api/docs";
+
+/// A link to a page of the console that carries target and range along.
+#[component]
+fn PageLink(path: &'static str, name: &'static str, icon: Icon) -> impl IntoView {
+    let query = use_frame().query;
+    let here = use_location().pathname;
+    let href = move || query.with(|query| url::href(path, &url::carried(query), &[]));
+    view! {
+        <a href=href aria-current=move || (here.get() == path).then_some("page") title=name>
+            <Glyph icon/>
+            <span class="lbl">{name}</span>
+        </a>
+    }
+}
+
+/// The links, each wrapped by `wrap`.
+fn links<V: IntoView + 'static>(wrap: fn(AnyView) -> V) -> impl IntoView {
+    PAGES.iter().map(|&(path, name, icon)| wrap(view! { <PageLink path name icon/> }.into_any())).collect_view()
+}
+
+/// The product mark.
+#[component]
+fn Logo() -> impl IntoView {
+    view! {
+        <svg viewBox="0 0 20 20" aria-hidden="true">
+            <path d="M2 2.75h16" stroke="var(--accent)" stroke-width="2.5"></path>
+            <path d="M4 7v11M16 7v11M4 13h12" stroke="currentColor" stroke-width="2.5" fill="none"></path>
+        </svg>
+    }
+}
+
+/// The column of names; a rail of icons where room is short.
+#[component]
+pub fn Nav() -> impl IntoView {
+    let frame = use_frame();
+    let home = move || frame.query.with(|query| url::href("/", &url::carried(query), &[]));
+    let help = move |_| {
+        #[cfg(feature = "hydrate")]
+        crate::browser::page::showDialog(super::help::ID);
+    };
+    view! {
+        <nav class="nav" aria-label="Main">
+            <a class="brand" href=home aria-label="Headroom, Overview">
+                <Logo/>
+                <span class="brand-word">"Headroom"</span>
+            </a>
+            <ul>{links(|link| view! { <li>{link}</li> })}</ul>
+            <ul>
+                <li>
+                    <a href=API_DOCS rel="external" title="API">
+                        <Glyph icon=Icon::Api/>
+                        <span class="lbl">"API"</span>
+                    </a>
+                </li>
+            </ul>
+            <div class="nav-foot">
+                <span class="lbl">{move || format!("UTC, {}", format::date(frame.now.get()))}</span>
+                <Show when=move || frame.alive.get()>
+                    <button type="button" class="lbl nav-help" on:click=help>
+                        <kbd>"?"</kbd>
+                        " Keyboard help"
+                    </button>
+                </Show>
+                <span class="lbl">{move || frame.shell.with(|shell| format!("Headroom {}", shell.version))}</span>
+            </div>
+        </nav>
+    }
+}
+
+/// The bottom bar of narrow screens.
+#[component]
+pub fn Tabbar() -> impl IntoView {
+    view! {
+        <nav class="tabbar" aria-label="Main, compact">
+            {links(|link| link)}
+            <a href=API_DOCS rel="external">
+                <Glyph icon=Icon::Api/>
+                "API"
+            </a>
+        </nav>
+    }
+}

@@ -1,0 +1,172 @@
+//! The URL is the state: target, range, pause and filters live in the query, so a copied link shows the same view.
+
+use headroom_model::{
+    Timestamp,
+    range::{self, DEFAULT_FROM, DEFAULT_TO, PRESETS, RangeError, Resolved},
+};
+use leptos_router::params::ParamsMap;
+
+/// The value of `refresh` that holds the page still.
+pub const OFF: &str = "off";
+
+/// The chosen target; none means the default one.
+#[must_use]
+pub fn target(query: &ParamsMap) -> Option<String> {
+    query.get("target").filter(|name| !name.is_empty())
+}
+
+/// The range as written: `from` and `to`, with the defaults where the URL names none.
+#[must_use]
+pub fn written_range(query: &ParamsMap) -> (String, String) {
+    let or = |key, default: &str| query.get(key).filter(|text| !text.trim().is_empty()).unwrap_or(default.to_owned());
+    (or("from", DEFAULT_FROM), or("to", DEFAULT_TO))
+}
+
+/// A range that can be shown in any case: what the URL says, or the default one and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// `from` as it was used.
+    pub from: String,
+    /// `to` as it was used.
+    pub to: String,
+    /// Both ends.
+    pub range: Resolved,
+    /// Why the URL's range was not used.
+    pub refused: Option<RangeError>,
+}
+
+/// The range to show at `now`.
+#[must_use]
+pub fn shown_range(query: &ParamsMap, now: Timestamp) -> Shown {
+    let (from, to) = written_range(query);
+    match range::resolve(&from, &to, now) {
+        Ok(range) => Shown { from, to, range, refused: None },
+        Err(refused) => {
+            let default = Resolved { from: now.plus_millis(-6 * 3_600_000), to: now, live: true };
+            let range = range::resolve(DEFAULT_FROM, DEFAULT_TO, now).unwrap_or(default);
+            Shown { from: DEFAULT_FROM.into(), to: DEFAULT_TO.into(), range, refused: Some(refused) }
+        }
+    }
+}
+
+/// The name of a range on its button: a preset's, or the length.
+#[must_use]
+pub fn range_name(from: &str, to: &str, range: Resolved) -> String {
+    if to == DEFAULT_TO
+        && let Some((_, name)) = PRESETS.iter().find(|(preset, _)| *preset == from)
+    {
+        return (*name).to_owned();
+    }
+    let length = headroom_model::format::duration_ms(range.millis() as f64);
+    if range.live { format!("Last {length}") } else { length }
+}
+
+/// Whether the URL holds the page still.
+#[must_use]
+pub fn paused(query: &ParamsMap) -> bool {
+    query.get_str("refresh") == Some(OFF)
+}
+
+/// `path` with the query's state, changed as told: `None` removes a key. An empty query leaves the bare path.
+#[must_use]
+pub fn href(path: &str, query: &ParamsMap, changes: &[(&'static str, Option<&str>)]) -> String {
+    let mut next = query.clone();
+    for (key, value) in changes {
+        next.remove(key);
+        if let Some(value) = value {
+            next.insert(*key, (*value).to_owned());
+        }
+    }
+    let mut out = path.to_owned();
+    for (i, (key, value)) in next.latest_values().enumerate() {
+        out.push(if i == 0 { '?' } else { '&' });
+        escape(&mut out, key);
+        out.push('=');
+        escape(&mut out, value);
+    }
+    out
+}
+
+/// Percent-encodes a key or value, the same on both sides (the router's own differs between server and browser).
+fn escape(out: &mut String, text: &str) {
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' | b':' => out.push(byte.into()),
+            _ => {
+                const HEX: &[u8; 16] = b"0123456789ABCDEF";
+                out.push('%');
+                out.push(HEX[usize::from(byte >> 4)].into());
+                out.push(HEX[usize::from(byte & 15)].into());
+            }
+        }
+    }
+}
+
+/// What a link to another page carries along: target and range, not the filters of this page.
+#[must_use]
+pub fn carried(query: &ParamsMap) -> ParamsMap {
+    ["target", "from", "to", "refresh"]
+        .into_iter()
+        .filter_map(|key| Some((key, query.get(key)?)))
+        .collect()
+}
+
+/// Twice the range around the same middle, not beyond `now`: what "zoom out" asks for.
+#[must_use]
+pub fn zoomed_out(range: Resolved, now: Timestamp) -> (String, String) {
+    let half = range.millis() / 2;
+    let to = Timestamp((range.to.0 + half).min(now.0));
+    let from = to.plus_millis(-(range.millis().saturating_mul(2)).min(range::MAX_RANGE_MS));
+    if range.live { (from.0.to_string(), DEFAULT_TO.to_owned()) } else { (from.0.to_string(), to.0.to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_795_098_728_250);
+
+    fn query(pairs: &[(&'static str, &str)]) -> ParamsMap {
+        pairs.iter().map(|(key, value)| (*key, (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn links_keep_the_state_and_change_what_they_are_about() {
+        let q = query(&[("target", "orders"), ("from", "now-1h")]);
+        assert_eq!(href("/", &q, &[("target", Some("billing"))]), "/?from=now-1h&target=billing");
+        assert_eq!(href("/", &q, &[("target", None), ("from", None)]), "/");
+        assert_eq!(href("/", &carried(&query(&[("show", "active"), ("to", "now")])), &[]), "/?to=now");
+    }
+
+    #[test]
+    fn values_are_escaped() {
+        let link = href("/", &ParamsMap::new(), &[("from", Some("yesterday 09:00&x=\"<"))]);
+        assert_eq!(link, "/?from=yesterday%2009:00%26x%3D%22%3C");
+    }
+
+    #[test]
+    fn a_range_that_cannot_be_read_is_replaced_and_explained() {
+        let shown = shown_range(&query(&[("from", "later")]), NOW);
+        assert_eq!(shown.from, DEFAULT_FROM);
+        assert_eq!(shown.refused.unwrap().field, "from");
+        let shown = shown_range(&query(&[("from", "now-1h"), ("to", " ")]), NOW);
+        assert_eq!((shown.range.millis(), shown.refused), (3_600_000, None));
+    }
+
+    #[test]
+    fn ranges_have_names() {
+        let live = Resolved { from: NOW.plus_millis(-21_600_000), to: NOW, live: true };
+        assert_eq!(range_name("now-6h", "now", live), "Last 6 hours");
+        assert_eq!(range_name("now-360m", "now", live), "Last 6 h");
+        assert_eq!(range_name("1", "2", Resolved { live: false, ..live }), "6 h");
+    }
+
+    #[test]
+    fn zooming_out_doubles_and_stays_in_the_past() {
+        let fixed = Resolved { from: Timestamp(NOW.0 - 2000), to: Timestamp(NOW.0 - 1000), live: false };
+        let (from, to) = zoomed_out(fixed, NOW);
+        assert_eq!((from, to), ((NOW.0 - 2500).to_string(), (NOW.0 - 500).to_string()));
+        let live = Resolved { from: Timestamp(NOW.0 - 1000), to: NOW, live: true };
+        assert_eq!(zoomed_out(live, NOW), ((NOW.0 - 2000).to_string(), "now".to_owned()));
+    }
+}
