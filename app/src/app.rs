@@ -1,22 +1,34 @@
 //! The root component: the router and its pages.
 
+use crate::{
+    layout::Framed,
+    pages::{ConfirmReset, LoginPage, Missing, OverviewPage},
+};
 use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};
 use leptos_router::{
-    SsrMode,
-    components::{Route, Router, Routes},
+    Lazy, SsrMode,
+    components::{ParentRoute, Route, Router, Routes},
     path,
 };
 
-/// The application.
+fn titled(page: String) -> String {
+    if page.is_empty() { "Headroom".to_owned() } else { format!("{page} · Headroom") }
+}
+
+/// The application. Pages are rendered completely before the first byte is sent, so that they need no script.
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();
     view! {
-        <Title formatter=|page: String| if page.is_empty() { "Headroom".to_owned() } else { format!("{page} · Headroom") }/>
+        <Title formatter=titled/>
         <Router>
-            <Routes fallback=|| "No page has this address.">
-                <Route path=path!("/") view=|| view! { <main id="main"></main> } ssr=SsrMode::Async/>
+            <Routes fallback=|| view! { <Missing/> }>
+                <Route path=path!("/login") view={Lazy::<LoginPage>::new()} ssr=SsrMode::Async/>
+                <ParentRoute path=path!("") view=Framed ssr=SsrMode::Async>
+                    <Route path=path!("/") view={Lazy::<OverviewPage>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/confirm/reset") view={Lazy::<ConfirmReset>::new()} ssr=SsrMode::Async/>
+                </ParentRoute>
             </Routes>
         </Router>
     }

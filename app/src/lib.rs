@@ -7,13 +7,20 @@
 #![recursion_limit = "512"]
 
 mod app;
-pub mod chart;
+#[cfg(feature = "hydrate")]
+mod browser;
+mod chart;
+mod components;
 #[cfg(feature = "ssr")]
 mod context;
 mod error;
 pub mod functions;
+mod layout;
+mod live;
+mod pages;
 #[cfg(feature = "ssr")]
 mod shell;
+mod url;
 
 pub use app::App;
 #[cfg(feature = "ssr")]

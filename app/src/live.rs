@@ -8,6 +8,7 @@ use leptos::prelude::*;
 
 /// The connection behind the feed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(not(any(feature = "hydrate", test)), expect(dead_code, reason = "only the browser connects"))]
 pub enum Link {
     /// Not opened yet, or resting.
     #[default]
@@ -58,6 +59,7 @@ impl Feed {
 }
 
 /// How long to wait before attempt `failures + 1`: 1, 2, 4, … at most 15 seconds.
+#[cfg(any(feature = "hydrate", test))]
 #[must_use]
 pub fn backoff_ms(failures: u32) -> i64 {
     1000 * (1_i64 << failures.min(4)).min(15)

@@ -105,13 +105,11 @@ fn escape(out: &mut String, text: &str) {
 /// What a link to another page carries along: target and range, not the filters of this page.
 #[must_use]
 pub fn carried(query: &ParamsMap) -> ParamsMap {
-    ["target", "from", "to", "refresh"]
-        .into_iter()
-        .filter_map(|key| Some((key, query.get(key)?)))
-        .collect()
+    ["target", "from", "to", "refresh"].into_iter().filter_map(|key| Some((key, query.get(key)?))).collect()
 }
 
 /// Twice the range around the same middle, not beyond `now`: what "zoom out" asks for.
+#[cfg(any(feature = "hydrate", test))]
 #[must_use]
 pub fn zoomed_out(range: Resolved, now: Timestamp) -> (String, String) {
     let half = range.millis() / 2;

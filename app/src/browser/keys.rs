@@ -36,7 +36,9 @@ pub fn run(frame: Frame) {
         after_g.set_value(key == "g" && !led);
         let here = |changes: &[(&'static str, Option<&str>)]| frame.link(&path.read_untracked(), changes);
         match (led, key.as_str()) {
-            (true, "o") => navigate(&frame.query.with_untracked(|query| url::href("/", &url::carried(query), &[])), false),
+            (true, "o") => {
+                navigate(&frame.query.with_untracked(|query| url::href("/", &url::carried(query), &[])), false)
+            }
             (true, "t") => page::togglePopover(target_picker::ID),
             (true, _) | (false, "g") => return,
             (false, "t") => page::togglePopover(range_picker::ID),

@@ -12,7 +12,7 @@ pub use cancel_operation::cancel_operation;
 pub use last_reset::last_reset;
 pub use overview::overview;
 pub use preview_reset::preview_reset;
-pub use reset_statistics::reset_statistics;
+pub use reset_statistics::{PATH as RESET_STATISTICS, reset_statistics};
 pub use shell::shell;
 #[cfg(feature = "ssr")]
 pub use shell::shell_of;
@@ -27,7 +27,7 @@ pub const ROLES: &[(&str, Role)] = &[
     ("/api/fn/last_reset", Role::Viewer),
     ("/api/fn/overview", Role::Viewer),
     ("/api/fn/preview_reset", Role::Operator),
-    (reset_statistics::PATH, Role::Operator),
+    (RESET_STATISTICS, Role::Operator),
     ("/api/fn/shell", Role::Viewer),
     ("/api/fn/timeline", Role::Viewer),
 ];

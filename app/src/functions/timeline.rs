@@ -47,6 +47,15 @@ pub async fn timeline(
 
 /// What the health checks allow, by metric.
 #[cfg(feature = "ssr")]
-fn limits_of(_settings: &headroom_engine::health::HealthSettings) -> Vec<headroom_model::overview::MetricLimits> {
-    Vec::new()
+fn limits_of(settings: &headroom_engine::health::HealthSettings) -> Vec<headroom_model::overview::MetricLimits> {
+    use headroom_engine::health::checks::{CHECKS, Rule};
+    CHECKS
+        .iter()
+        .filter(|check| check.rule != Rule::Outage)
+        .filter_map(|check| {
+            let limits = settings.limits(check)?;
+            let (degraded, critical) = (limits.degraded, limits.critical);
+            Some(headroom_model::overview::MetricLimits { metric: check.metric, degraded, critical })
+        })
+        .collect()
 }

@@ -133,15 +133,9 @@ mod tests {
             "live stale|Stale|updated 2 min 10 s ago"
         );
         let lost = Link::Lost { since: NOW.plus_millis(-240_000), retry_at: NOW.plus_millis(11_400) };
-        assert_eq!(
-            text(&Facts { link: lost, ..live.clone() }),
-            "live lost|No connection since 14:28|retrying in 12 s"
-        );
+        assert_eq!(text(&Facts { link: lost, ..live.clone() }), "live lost|No connection since 14:28|retrying in 12 s");
         assert_eq!(text(&Facts { paused: true, ..live.clone() }), "live paused|Paused at 14:32:04|");
-        assert_eq!(
-            text(&Facts { alive: false, ..live.clone() }),
-            "live paused|Loaded 14:32:08|reload for new data"
-        );
+        assert_eq!(text(&Facts { alive: false, ..live.clone() }), "live paused|Loaded 14:32:08|reload for new data");
         assert_eq!(text(&Facts { sampled_at: None, ..live }), "live paused|Waiting for the first sample|");
     }
 }

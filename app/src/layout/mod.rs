@@ -13,7 +13,12 @@ mod user_menu;
 use crate::{functions, live::Feed, url};
 use headroom_model::{Role, Timestamp, access::Proof, overview::Shell};
 use leptos::prelude::*;
-use leptos_router::{NavigateOptions, components::Outlet, hooks::{use_navigate, use_query_map}, params::ParamsMap};
+use leptos_router::{
+    NavigateOptions,
+    components::Outlet,
+    hooks::{use_navigate, use_query_map},
+    params::ParamsMap,
+};
 
 /// The frame around a page, as pages and components see it.
 #[derive(Clone, Copy)]

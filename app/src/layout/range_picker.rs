@@ -32,6 +32,7 @@ pub fn RangePicker() -> impl IntoView {
     let resolved =
         Memo::new(move |_| shown.with(|shown| format::range(shown.range.from, shown.range.to, frame.now.get())));
     let refused = Memo::new(move |_| shown.with(|shown| shown.refused.clone()));
+    let navigate = go();
     let presets = move || {
         PRESETS
             .iter()
@@ -72,8 +73,8 @@ pub fn RangePicker() -> impl IntoView {
         frame.query.with(|query| {
             query
                 .latest_values()
-                .filter(|(key, _)| !matches!(*key, "from" | "to"))
-                .map(|(key, value)| view! { <input type="hidden" name=key.to_owned() value=value.to_owned()/> })
+                .filter(|(key, _)| !matches!(key.as_ref(), "from" | "to"))
+                .map(|(key, value)| view! { <input type="hidden" name=key.to_string() value=value.to_owned()/> })
                 .collect_view()
         })
     };

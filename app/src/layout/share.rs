@@ -47,11 +47,19 @@ pub fn Share() -> impl IntoView {
     let ends = move || {
         shown.with(|shown| {
             let range = shown.range;
-            format!("Always {} {} to {} {}", format::date(range.from), format::clock(range.from), format::date(range.to), format::clock(range.to))
+            format!(
+                "Always {} {} to {} {}",
+                format::date(range.from),
+                format::clock(range.from),
+                format::date(range.to),
+                format::clock(range.to)
+            )
         })
     };
     let moving = Memo::new(move |_| shown.with(|shown| shown.range.live));
-    let relative = move || shown.with(|shown| format!("Link, {}", url::range_name(&shown.from, &shown.to, shown.range).to_lowercase()));
+    let relative = move || {
+        shown.with(|shown| format!("Link, {}", url::range_name(&shown.from, &shown.to, shown.range).to_lowercase()))
+    };
     view! {
         <details class="pop hide-s" id=ID>
             <summary class="btn">

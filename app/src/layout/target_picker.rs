@@ -49,7 +49,11 @@ pub fn TargetPicker() -> impl IntoView {
     let chosen = frame.target();
     let current = Memo::new(move |_| {
         shell.with(|shell| {
-            shell.targets.iter().find(|target| target.info.id.as_str() == chosen.read().as_str()).map(|t| t.info.clone())
+            shell
+                .targets
+                .iter()
+                .find(|target| target.info.id.as_str() == chosen.read().as_str())
+                .map(|t| t.info.clone())
         })
     });
     // Scores of the other targets are as old as the page: read them again when someone looks.

@@ -1,0 +1,141 @@
+//! What concerns the page as a whole: a server that does not answer, data that could not be read, a range that was not
+//! understood.
+
+use super::store::use_store;
+use crate::{
+    components::{
+        banner::Banner,
+        icon::{Glyph, Icon},
+    },
+    error::AppError,
+    layout::use_frame,
+    url,
+};
+use headroom_model::{Band, Timestamp, format, target::Reach};
+use leptos::prelude::*;
+
+/// A moment with seconds, and its day when that is not today.
+fn exact(at: Timestamp, now: Timestamp) -> String {
+    let seconds = format::clock_seconds(at);
+    let moment = format::moment(at, now);
+    match moment.rsplit_once(' ') {
+        Some((day, _)) => format!("{day} {seconds}"),
+        None => seconds,
+    }
+}
+
+/// "PostgreSQL does not answer since 14:02:10: connection refused. Figures are from 14:02:08."
+fn outage(name: &str, reach: &Reach, figures: Option<Timestamp>, now: Timestamp) -> Option<String> {
+    match reach {
+        Reach::Down { since, reason } => {
+            let reason = reason.trim_end_matches('.');
+            let mut text = format!("{name} does not answer since {}: {reason}.", exact(*since, now));
+            match figures {
+                Some(at) => text.push_str(&format!(" Figures are from {}.", exact(at, now))),
+                None => text.push_str(" No figures were read yet."),
+            }
+            Some(text)
+        }
+        Reach::Absent | Reach::Starting | Reach::Up { .. } => None,
+    }
+}
+
+/// A banner for each server that does not answer. Goes by itself when it answers again.
+#[component]
+pub fn Outages() -> impl IntoView {
+    let (frame, store) = (use_frame(), use_store());
+    let minute = Memo::new(move |_| frame.now.get().floor_to(60_000));
+    let said = Memo::new(move |_| {
+        store.live.with(|live| {
+            let (info, now) = (&live.target, minute.get());
+            let postgres = outage("PostgreSQL", &info.postgres, info.sampled_at, now);
+            let redis = outage("Redis", &info.redis, None, now).map(|text| {
+                text.trim_end_matches(" No figures were read yet.").to_owned()
+                    + " Its figures are unknown until it answers."
+            });
+            [postgres.map(|text| (Band::Critical, text)), redis.map(|text| (Band::Degraded, text))]
+        })
+    });
+    let starting = Memo::new(move |_| store.live.with(|live| matches!(live.target.postgres, Reach::Starting)));
+    view! {
+        {move || {
+            said.get()
+                .into_iter()
+                .flatten()
+                .map(|(band, text)| {
+                    view! {
+                        <Banner status=Some(band) alert=true>
+                            {text}
+                        </Banner>
+                    }
+                })
+                .collect_view()
+        }}
+        <Show when=move || starting.get()>
+            <Banner status=None>"Connecting to PostgreSQL; the first figures follow within a few seconds."</Banner>
+        </Show>
+    }
+}
+
+/// Banners for what could not be read lately (old data stays) and for a range that was not understood.
+#[component]
+pub fn PageNotices() -> impl IntoView {
+    let (frame, store) = (use_frame(), use_store());
+    let refused = Memo::new(move |_| {
+        // The clock matters only to ranges that end before they begin; a minute is fine enough.
+        let minute = frame.now.get().floor_to(60_000);
+        frame.query.with(|query| url::shown_range(query, minute).refused)
+    });
+    let failed = move |error: AppError, what: &'static str| {
+        let text = format!("{what} {}", error.message);
+        let retry = move || {
+            view! {
+                <button type="button" class="btn s" on:click=move |_| store.read(true)>
+                    <Glyph icon=Icon::Refresh small=true/>
+                    "Try again"
+                </button>
+            }
+        };
+        view! {
+            <Banner status=Some(Band::Critical) alert=true action=retry>
+                {text}
+            </Banner>
+        }
+    };
+    view! {
+        {move || {
+            refused
+                .get()
+                .map(|refused| {
+                    view! {
+                        <Banner status=None>
+                            {format!("The range cannot be used, so the last 6 hours are shown: {}.", refused.reason)}
+                        </Banner>
+                    }
+                })
+        }}
+        {move || store.present_error.get().map(|error| failed(error, "Figures could not be read again."))}
+        {move || store.past_error.get().map(|error| failed(error, "History could not be read."))}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_795_098_728_250);
+
+    #[test]
+    fn an_outage_says_since_when_and_how_old_the_figures_are() {
+        let down = Reach::Down {
+            since: NOW.plus_millis(-1_798_000),
+            reason: "PostgreSQL at 127.0.0.1:5432 refuses connections.".into(),
+        };
+        assert_eq!(
+            outage("PostgreSQL", &down, Some(NOW.plus_millis(-86_400_000)), NOW).unwrap(),
+            "PostgreSQL does not answer since 14:02:10: PostgreSQL at 127.0.0.1:5432 refuses connections. \
+             Figures are from 18 Nov 14:32:08."
+        );
+        assert_eq!(outage("Redis", &Reach::Absent, None, NOW), None);
+    }
+}
