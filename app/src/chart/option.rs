@@ -50,3 +50,37 @@ pub fn option(plot: &Plot) -> Chart {
         .series(band)
         .series(mean)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Floor, Scale};
+    use super::*;
+    use headroom_model::{MetricId, Timestamp, metric::Unit, series::Series};
+
+    #[test]
+    fn missing_values_are_null_and_nothing_needs_eval() {
+        let plot = Plot {
+            series: Series {
+                metric: MetricId::Queries,
+                from: Timestamp(1000),
+                step_ms: 10,
+                avg: vec![Some(2.0), None],
+                min: vec![Some(1.0), None],
+                max: vec![Some(4.0), None],
+            },
+            from: Timestamp(1000),
+            to: Timestamp(1020),
+            color: "s1",
+            scale: Scale::fit(0.0, 4.0, Unit::PerSecond, Floor::Zero),
+            rule: None,
+            marks: vec![],
+        };
+        let json: serde_json::Value = serde_json::to_value(option(&plot)).unwrap();
+        let lines = json["series"].as_array().unwrap();
+        assert_eq!(lines[2]["data"], serde_json::json!([[1000.0, 2.0], [1010.0, null]]));
+        assert_eq!(lines[1]["data"], serde_json::json!([[1000.0, 3.0], [1010.0, null]]));
+        assert_eq!(json["tooltip"]["formatter"], TOOLTIP);
+        assert_eq!(lines[2]["lineStyle"]["color"], "@token:s1");
+        assert!(!json.to_string().contains("function"));
+    }
+}

@@ -50,7 +50,7 @@ impl Scale {
 
     /// Where a value lies from the top, in per cent of the height, kept inside the frame.
     #[must_use]
-    pub fn from_top(&self, value: f64) -> f64 {
+    pub fn percent_down(&self, value: f64) -> f64 {
         (100.0 - (value - self.min) / (self.max - self.min) * 100.0).clamp(0.0, 100.0)
     }
 }

@@ -31,7 +31,7 @@ pub fn paint(plot: &Plot) -> String {
         let _ = write!(
             out,
             r#"<span style="inset-block-start:{}%">{}</span>"#,
-            r1(plot.scale.from_top(tick)),
+            r1(plot.scale.percent_down(tick)),
             escape(&format::axis(tick, unit))
         );
     }
@@ -40,7 +40,7 @@ pub fn paint(plot: &Plot) -> String {
     );
     for tick in plot.scale.ticks() {
         let base = if tick == plot.scale.min { " base" } else { "" };
-        let _ = write!(out, r#"<path class="grid{base}" d="M0 {}H1000"/>"#, r1(plot.scale.from_top(tick)));
+        let _ = write!(out, r#"<path class="grid{base}" d="M0 {}H1000"/>"#, r1(plot.scale.percent_down(tick)));
     }
     for mark in &plot.marks {
         let alert = if mark.alert { " alert" } else { "" };
@@ -54,7 +54,7 @@ pub fn paint(plot: &Plot) -> String {
     let visible_rule = plot.rule.as_ref().filter(|rule| (plot.scale.min..=plot.scale.max).contains(&rule.value));
     if let Some(rule) = visible_rule {
         let hard = if rule.hard { " crit" } else { "" };
-        let _ = write!(out, r#"<path class="thr{hard}" d="M0 {}H1000"/>"#, r1(plot.scale.from_top(rule.value)));
+        let _ = write!(out, r#"<path class="thr{hard}" d="M0 {}H1000"/>"#, r1(plot.scale.percent_down(rule.value)));
     }
     out.push_str("</svg>");
     paint_gaps(&mut out, plot);
@@ -62,7 +62,7 @@ pub fn paint(plot: &Plot) -> String {
         let hard = if rule.hard { " crit" } else { "" };
         match visible_rule {
             Some(_) => {
-                let top = r1(plot.scale.from_top(rule.value));
+                let top = r1(plot.scale.percent_down(rule.value));
                 // Near the top edge the label hangs below its rule.
                 let below = if top < 16.0 { " below" } else { "" };
                 let _ = write!(
@@ -136,7 +136,7 @@ fn line(plot: &Plot) -> String {
         let at = plot.series.at(i);
         match value {
             Some(value) if at >= plot.from && at <= plot.to => {
-                let (x, y) = (r1(plot.fraction(at) * 1000.0), r1(plot.scale.from_top(*value)));
+                let (x, y) = (r1(plot.fraction(at) * 1000.0), r1(plot.scale.percent_down(*value)));
                 let _ = write!(d, "{}{x} {y}", if pen { 'L' } else { 'M' });
                 lone = !pen;
                 pen = true;
@@ -179,7 +179,7 @@ fn band(plot: &Plot) -> String {
         match (series.min.get(i).copied().flatten(), series.max.get(i).copied().flatten()) {
             (Some(low), Some(high)) if at >= plot.from && at <= plot.to => {
                 spread |= low < high;
-                let (low, high) = (r1(plot.scale.from_top(low)), r1(plot.scale.from_top(high)));
+                let (low, high) = (r1(plot.scale.percent_down(low)), r1(plot.scale.percent_down(high)));
                 run.push((r1(plot.fraction(at) * 1000.0), low, high));
             }
             _ => close(&mut run),

@@ -68,7 +68,7 @@ pub fn Share() -> impl IntoView {
             </summary>
             <div class="panel" style="inline-size:min(25rem,calc(100vw - 1.5rem));display:grid;gap:var(--p5)">
                 <div>
-                    <h2 class="h3">"Share this view"</h2>
+                    <p><b>"Share this view"</b></p>
                     <p class="sub" style="font-size:var(--t-small)">
                         "Opens the same target, range and filters for anyone who can sign in here."
                     </p>

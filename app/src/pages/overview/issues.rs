@@ -154,9 +154,7 @@ fn IssueRow(issue: Memo<Option<Issue>>) -> impl IntoView {
                 if suggested.get() {
                     view! {
                         <span class="st" style="color:var(--accent)">
-                            <span class="wrench">
-                                <Glyph icon=Icon::Wrench small=true/>
-                            </span>
+                            <Glyph icon=Icon::Wrench small=true/>
                             <span class="vh">"Recommendation"</span>
                         </span>
                     }
