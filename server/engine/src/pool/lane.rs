@@ -124,11 +124,13 @@ impl LanePool {
             let now = Instant::now();
             if self.expired(&session, now) {
                 self.tasks.spawn(session.close());
-            } else if now.duration_since(session.idle_since) < TRUSTED_FOR
+            } else if (session.trusted && now.duration_since(session.idle_since) < TRUSTED_FOR)
                 || session.answers(self.profile.acquire_timeout / 2).await
             {
+                session.trusted = true;
                 return Ok((session, permit));
             }
+            self.distrust_idle();
         }
         let session =
             Session::open(&self.options, self.lane, self.profile.max_lifetime).await.map_err(PoolError::Connect)?;
@@ -154,6 +156,9 @@ impl LanePool {
         runtime: &Handle,
     ) {
         session.idle_since = Instant::now();
+        if state == Returned::Broken {
+            self.distrust_idle();
+        }
         if state == Returned::Untouched && !self.stop.is_cancelled() {
             self.shelve(session, runtime);
             return;
@@ -166,12 +171,20 @@ impl LanePool {
                     session.idle_since = Instant::now();
                     lane.shelve(session, &Handle::current());
                 } else {
+                    lane.distrust_idle();
                     session.close().await;
                 }
                 drop(permit);
             },
             runtime,
         );
+    }
+
+    /// One session broke: perhaps the server went away, so the others are asked before they are lent.
+    fn distrust_idle(&self) {
+        for session in lock(&self.idle).iter_mut() {
+            session.trusted = false;
+        }
     }
 
     fn shelve(&self, session: Session, runtime: &Handle) {

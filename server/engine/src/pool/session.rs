@@ -96,6 +96,8 @@ pub(super) struct Session {
     pub(super) connection: PgConnection,
     pub(super) replace_at: Instant,
     pub(super) idle_since: Instant,
+    /// Whether it answered when it was last used. A broken neighbour takes that away.
+    pub(super) trusted: bool,
 }
 
 impl Session {
@@ -120,7 +122,7 @@ impl Session {
         // A tenth either way, so that sessions opened together are not replaced together.
         let lifetime = max_lifetime.mul_f64(rand::random_range(0.9..1.1));
         let now = Instant::now();
-        Ok(Session { connection, replace_at: now + lifetime, idle_since: now })
+        Ok(Session { connection, replace_at: now + lifetime, idle_since: now, trusted: true })
     }
 
     /// Whether the server still answers on this session.

@@ -22,7 +22,7 @@ use sqlx::PgConnection;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, error::Elapsed, timeout, timeout_at};
 
-/// How long a collection waits for a connection.
+/// How long a collection waits for a connection and the first answer.
 const REACH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A heartbeat that takes longer counts as none.
@@ -95,12 +95,24 @@ impl Postgres {
         self.heavy.table_figures.clone()
     }
 
-    /// Asks the server for a sign of life, on a connection that is open already where there is one.
+    /// Asks the server for a sign of life, on a connection that is open already where there is one. When that one
+    /// breaks, a new one tells whether the server is gone or only ended that session.
     pub(super) async fn heartbeat(&self) -> Result<(), String> {
-        let beat = async {
+        let ask = async || {
             let mut lease = self.target.pools.acquire(Lane::Monitor).await?;
-            sqlx::query("SELECT /* headroom */ 1").execute(&mut *lease).await.map_err(PoolError::Connect)?;
-            Ok::<_, PoolError>(())
+            match sqlx::query("SELECT /* headroom */ 1").execute(&mut *lease).await {
+                Ok(_) => Ok(()),
+                Err(error) => {
+                    lease.discard();
+                    Err(PoolError::Connect(error))
+                }
+            }
+        };
+        let beat = async {
+            match ask().await {
+                Err(PoolError::Connect(_)) => ask().await,
+                answer => answer,
+            }
         };
         match timeout(HEARTBEAT_TIMEOUT, beat).await {
             Ok(answer) => answer.map_err(|error| self.target.explain(&error)),
@@ -117,7 +129,7 @@ impl Postgres {
         let reached = self.reach().await;
         findings.set(MetricId::DatabaseUp, f64::from(u8::from(reached.is_ok())));
         let outcome = match reached {
-            Ok(mut lease) => match self.read_all(&mut lease, findings, deadline).await {
+            Ok((mut lease, server)) => match self.read_all(&mut lease, &server, findings, deadline).await {
                 Ok(()) => Ok(()),
                 Err(Stop::Lost(cause)) => {
                     lease.discard();
@@ -148,9 +160,27 @@ impl Postgres {
         outcome
     }
 
-    async fn reach(&self) -> Result<Lease, String> {
-        match timeout(REACH_TIMEOUT, self.target.pools.acquire(Lane::Monitor)).await {
-            Ok(lease) => lease.map_err(|error| self.target.explain(&error)),
+    /// A connection with the collector's limits, and what the server is. A connection that turns out to be broken is
+    /// replaced once, as for the heartbeat.
+    async fn reach(&self) -> Result<(Lease, Server), String> {
+        let open = async || {
+            let mut lease = self.target.pools.acquire(Lane::Monitor).await?;
+            match prepare(&mut lease, &self.settings).await {
+                Ok(server) => Ok((lease, server)),
+                Err(error) => {
+                    lease.discard();
+                    Err(PoolError::Connect(error))
+                }
+            }
+        };
+        let reach = async {
+            match open().await {
+                Err(PoolError::Connect(_)) => open().await,
+                answer => answer,
+            }
+        };
+        match timeout(REACH_TIMEOUT, reach).await {
+            Ok(reached) => reached.map_err(|error| self.target.explain(&error)),
             Err(_) => Err(self.no_answer(REACH_TIMEOUT)),
         }
     }
@@ -158,34 +188,25 @@ impl Postgres {
     async fn read_all(
         &mut self,
         connection: &mut PgConnection,
+        server: &Server,
         findings: &mut Findings,
         deadline: Instant,
     ) -> Result<(), Stop> {
         let began = Instant::now();
-        let server = match timeout_at(deadline, prepare(connection, &self.settings)).await {
-            Ok(Ok(server)) => server,
-            Ok(Err(error)) => return Err(Stop::Lost(error)),
-            Err(_) => return Err(Stop::Late),
-        };
-        self.notice(&server, findings);
+        self.notice(server, findings);
 
-        settle(
-            timeout_at(deadline, activity::read(connection, &server, findings)).await,
-            "activity",
-            &server,
-            findings,
-        )?;
-        settle(timeout_at(deadline, locks::read(connection, &server, findings)).await, "locks", &server, findings)?;
-        let read = self.databases.read(connection, &server, findings);
-        settle(timeout_at(deadline, read).await, "databases", &server, findings)?;
-        let read = self.replication.read(connection, &server, findings);
-        settle(timeout_at(deadline, read).await, "replication", &server, findings)?;
-        let read = self.io.read(connection, &server, findings);
-        settle(timeout_at(deadline, read).await, "input and output", &server, findings)?;
-        let read = self.checkpoints.read(connection, &server, findings);
-        settle(timeout_at(deadline, read).await, "checkpoints", &server, findings)?;
-        let read = self.statements.read(connection, &server, self.settings.heavy_every, findings);
-        if let Some(statements) = settle(timeout_at(deadline, read).await, "statements", &server, findings)? {
+        settle(timeout_at(deadline, activity::read(connection, server, findings)).await, "activity", server, findings)?;
+        settle(timeout_at(deadline, locks::read(connection, server, findings)).await, "locks", server, findings)?;
+        let read = self.databases.read(connection, server, findings);
+        settle(timeout_at(deadline, read).await, "databases", server, findings)?;
+        let read = self.replication.read(connection, server, findings);
+        settle(timeout_at(deadline, read).await, "replication", server, findings)?;
+        let read = self.io.read(connection, server, findings);
+        settle(timeout_at(deadline, read).await, "input and output", server, findings)?;
+        let read = self.checkpoints.read(connection, server, findings);
+        settle(timeout_at(deadline, read).await, "checkpoints", server, findings)?;
+        let read = self.statements.read(connection, server, self.settings.heavy_every, findings);
+        if let Some(statements) = settle(timeout_at(deadline, read).await, "statements", server, findings)? {
             self.statement_figures = statements;
         }
 
@@ -194,7 +215,7 @@ impl Postgres {
             let outcome = timeout_at(deadline, self.heavy.read(connection, findings)).await;
             let read = matches!(outcome, Ok(Ok(())));
             self.heavy.plan_next(read, self.settings.heavy_every);
-            settle(outcome, "tables", &server, findings)?;
+            settle(outcome, "tables", server, findings)?;
         }
         Ok(())
     }

@@ -1,0 +1,429 @@
+//! Collectors against real servers: figures agree with what SQL and INFO say, and nothing is invented.
+
+mod support;
+
+use headroom_engine::{
+    clock::Clock,
+    collect::{CollectSettings, Collector, Observation, ProcessCollector},
+    pool::PoolProfile,
+    requests::RequestStats,
+    target::Target,
+};
+use headroom_model::{MetricId, event::EventKind, metric::CATALOGUE, sample::Figures};
+use headroom_sandbox::{
+    Binaries, Postgres, PostgresOptions, Redis, RedisOptions,
+    test::{TestDatabase, on_each_postgres, redis},
+};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use support::target;
+
+fn collector(target: &Arc<Target>) -> Collector {
+    let settings = CollectSettings { heavy_every: Duration::from_millis(100), ..CollectSettings::default() };
+    Collector::new(Arc::clone(target), Clock::system(), settings)
+}
+
+fn watch(database: &TestDatabase) -> Collector {
+    collector(&target(&database.url(), None, PoolProfile::default()))
+}
+
+async fn run(connection: &mut PgConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
+
+async fn number(connection: &mut PgConnection, sql: &str) -> f64 {
+    let row = sqlx::query(AssertSqlSafe(format!("SELECT ({sql})::float8"))).fetch_one(connection).await;
+    row.and_then(|row| row.try_get(0)).unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
+
+/// Runs SQL on a connection of its own and ends it.
+async fn run_apart(server: &Postgres, database: &str, sql: &str) {
+    let mut connection = server.connect(database).await.expect("the sandbox answers");
+    run(&mut connection, sql).await;
+    end(server, connection).await;
+}
+
+/// Ends a connection and waits until its backend is gone: by then it has published its statistics.
+async fn end(server: &Postgres, mut connection: PgConnection) {
+    let pid = number(&mut connection, "pg_backend_pid()").await;
+    connection.close().await.expect("the sandbox answers");
+    let mut observer = server.connect("postgres").await.expect("the sandbox answers");
+    while number(&mut observer, &format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}")).await > 0.0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A temporary server of each version, for tests whose effect others would see.
+async fn own_servers() -> Vec<Postgres> {
+    let found = Binaries::find().expect("PostgreSQL is found");
+    let options = found.all_postgres().into_iter().map(PostgresOptions::of);
+    futures::future::try_join_all(options.map(Postgres::start)).await.expect("servers start")
+}
+
+fn figure(observation: &Observation, metric: MetricId) -> f64 {
+    observation.sample.get(metric).unwrap_or_else(|| panic!("{metric} was not measured: {observation:#?}"))
+}
+
+fn has_event(observation: &Observation, kind: EventKind) -> bool {
+    observation.events.iter().any(|event| event.kind == kind)
+}
+
+/// Every value must make sense by itself.
+fn check_sane(observation: &Observation) {
+    for (metric, value) in &observation.sample.figures {
+        assert!(value.is_finite() && *value >= 0.0, "{metric} = {value}");
+        if metric.metric().unit == headroom_model::metric::Unit::Percent && *metric != MetricId::ProcessCpu {
+            assert!(*value <= 100.0 + 1e-9, "{metric} = {value}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_metric_is_measured_and_agrees_with_the_servers() {
+    on_each_postgres(async |database| {
+        let cache = redis().await.unwrap();
+        let target = target(&database.url(), Some(&cache.url()), PoolProfile::default());
+        let mut collector = collector(&target);
+        let requests = Arc::new(RequestStats::default());
+        let mut process = ProcessCollector::start(Arc::clone(&requests));
+        run_apart(
+            database.server(),
+            database.name(),
+            "CREATE TABLE items (id int PRIMARY KEY, note text);
+             INSERT INTO items SELECT i, repeat('x', 200) FROM generate_series(1, 20000) i;
+             ANALYZE items;",
+        )
+        .await;
+        let first_began = Instant::now();
+        let first = collector.collect(&Figures::new()).await;
+        let first_ended = Instant::now();
+        assert_eq!((&first.postgres_error, &first.redis_error), (&None, &None));
+
+        let mut connection = database.connect().await.unwrap();
+        for id in 0..60 {
+            sqlx::query("SELECT note FROM items WHERE id = $1").bind(id).execute(&mut connection).await.unwrap();
+        }
+        run(&mut connection, "UPDATE items SET note = 'y' WHERE id <= 5000").await;
+        run(&mut connection, "SELECT pg_sleep(0.3)").await;
+        end(database.server(), connection).await;
+        let mut lookups = target.redis.as_ref().unwrap().get().await.unwrap();
+        for key in 0..150 {
+            let _: Option<String> = deadpool_redis::redis::cmd("GET").arg(key).query_async(&mut lookups).await.unwrap();
+        }
+        requests.record("GET /", 200, Duration::from_millis(2));
+        let figures = process.collect();
+        // Where in a collection a source is read is not known; so its interval lies between these two.
+        let shortest = first_ended.elapsed().as_secs_f64();
+        let second = collector.collect(&figures).await;
+        let longest = first_began.elapsed().as_secs_f64();
+        let count = |rate: MetricId, exact: f64| {
+            let rate = figure(&second, rate);
+            assert!(
+                rate * shortest <= exact && exact <= rate * longest,
+                "{rate}/s over {shortest}–{longest} s: {exact}"
+            );
+        };
+        check_sane(&second);
+        assert_eq!((&second.postgres_error, &second.limitations, &second.events), (&None, &vec![], &vec![]));
+
+        // No figure of the catalogue is missing without a reason.
+        let may_lack = |metric: MetricId| match metric {
+            MetricId::ReplicationLag | MetricId::ReplicationLagBytes => true, // no replica
+            MetricId::RedisEvictionShare => true,                             // nothing left the cache
+            MetricId::BlockReadTime => true,                                  // all in memory
+            MetricId::IoWrites => database.major() < 16,
+            other => other.as_str().starts_with("health."),
+        };
+        for metric in CATALOGUE {
+            assert!(
+                second.sample.get(metric.id).is_some() || may_lack(metric.id),
+                "{} is missing on {}",
+                metric.id,
+                database.major()
+            );
+        }
+
+        // Rates.
+        count(MetricId::RowsWritten, 5000.0);
+        count(MetricId::RedisLookups, 150.0);
+        assert_eq!(figure(&second, MetricId::RedisHitRatio), 0.0);
+
+        // Statements: exact counts and means, none of the console's own.
+        let select = second.statements.iter().find(|s| s.text == "SELECT note FROM items WHERE id = $1").unwrap();
+        assert_eq!((select.calls, select.rows), (60, 59));
+        let slowest = &second.statements[0];
+        assert!(slowest.text.contains("pg_sleep") && slowest.calls == 1 && slowest.mean_ms >= 300.0, "{slowest:?}");
+        assert!(slowest.deviation_ms.is_none() && (0.5..=1.0).contains(&slowest.time_share));
+        let own = second.statements.iter().find(|s| s.text.contains("pg_blocking_pids") || s.text.contains("pg_locks"));
+        assert_eq!(own, None);
+        assert_eq!(figure(&second, MetricId::SlowestStatementMean), slowest.mean_ms);
+        let calls: u64 = second.statements.iter().map(|s| s.calls).sum();
+        count(MetricId::Queries, calls as f64);
+        let [p50, p95, p99] = [MetricId::QueryLatencyP50, MetricId::QueryLatencyP95, MetricId::QueryLatencyP99]
+            .map(|metric| figure(&second, metric));
+        assert!(0.0 < p50 && p50 <= p95 && p95 <= p99 && p99 <= slowest.mean_ms * 1.001, "{p50} {p95} {p99}");
+        assert!((0.0..50.0).contains(&figure(&second, MetricId::SelfTargetLoad)));
+
+        // Levels, against direct questions.
+        let mut connection = database.connect().await.unwrap();
+        let size = number(&mut connection, "pg_database_size(current_database())").await;
+        assert!((figure(&second, MetricId::DatabaseSize) / size - 1.0).abs() < 0.05);
+        let reserved = number(
+            &mut connection,
+            "current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+                - coalesce(current_setting('reserved_connections', true), '0')::int",
+        )
+        .await;
+        assert_eq!(figure(&second, MetricId::ConnectionsMax), reserved);
+        let age = number(&mut connection, "SELECT max(age(datfrozenxid)) * 100 / 2147483648.0 FROM pg_database").await;
+        assert!((figure(&second, MetricId::TransactionIdAge) - age).abs() < 0.01);
+        let items = second.tables.iter().find(|table| table.name == "items").unwrap();
+        assert!(items.live_rows == 20_000 && items.dead_rows >= 4_000 && items.index_scans >= 60, "{items:?}");
+        assert!((items.vacuum_threshold - 4050.0).abs() < 1.0, "{items:?}");
+        let table_size = number(&mut connection, "pg_total_relation_size('items')").await;
+        assert!((items.size_bytes as f64 / table_size - 1.0).abs() < 0.05);
+        assert_eq!(
+            second.facts.postgres_version.as_deref().unwrap().split('.').next(),
+            Some(&*database.major().to_string())
+        );
+        assert_eq!(second.facts.replica, Some(false));
+        assert!(second.facts.redis_version.is_some());
+        target.pools.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waits_and_blockers_are_seen_and_their_literals_are_not() {
+    on_each_postgres(async |database| {
+        let mut collector = watch(&database);
+        run_apart(
+            database.server(),
+            database.name(),
+            "CREATE TABLE seats (id int PRIMARY KEY, owner text); INSERT INTO seats VALUES (1, '')",
+        )
+        .await;
+        let mut holder = database.connect().await.unwrap();
+        run(&mut holder, "BEGIN; UPDATE seats SET owner = 'sEcReT one' WHERE id = 1").await;
+        let holder_pid = number(&mut holder, "pg_backend_pid()").await as i32;
+        let mut waiter = database.connect().await.unwrap();
+        let waiter_pid = number(&mut waiter, "pg_backend_pid()").await as i32;
+        let waiting = tokio::spawn(async move {
+            run(&mut waiter, "UPDATE seats SET owner = 'sEcReT two' WHERE id = 1 /* sEcReT */").await;
+        });
+
+        let end = Instant::now() + Duration::from_secs(10);
+        let seen = loop {
+            let seen = collector.collect(&Figures::new()).await;
+            // A wait counts once it is longer than a second.
+            if figure(&seen, MetricId::LocksWaiting) >= 1.0 {
+                break seen;
+            }
+            assert!(Instant::now() < end, "the wait was never seen: {seen:#?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        check_sane(&seen);
+        assert!(figure(&seen, MetricId::LocksBlocked) >= 1.0 && figure(&seen, MetricId::LocksLongestWait) >= 1000.0);
+        assert!(figure(&seen, MetricId::LocksHeld) >= 2.0);
+        assert!(figure(&seen, MetricId::SessionsIdleInTransaction) >= 1.0);
+        assert!(figure(&seen, MetricId::LongestIdleInTransaction) >= 1000.0);
+        assert!(figure(&seen, MetricId::LongestTransaction) >= figure(&seen, MetricId::LongestStatement));
+        let session = |pid: i32| seen.sessions.iter().find(|session| session.pid == pid).unwrap();
+        let (waiter, holder_session) = (session(waiter_pid), session(holder_pid));
+        assert_eq!(waiter.blocked_by, [holder_pid]);
+        assert!(waiter.lock_wait_ms.unwrap() >= 1000.0 && waiter.wait_kind.as_deref() == Some("Lock"));
+        assert_eq!(waiter.statement, "UPDATE seats SET owner = ? WHERE id = ?");
+        assert_eq!(holder_session.state, "idle in transaction");
+        assert!(holder_session.blocked_by.is_empty() && holder_session.lock_wait_ms.is_none());
+        assert!(!format!("{seen:?}").contains("sEcReT"));
+        // The exact start of the backend, so that acting on it can be guarded.
+        let start = number(
+            &mut holder,
+            "SELECT floor(extract(epoch FROM backend_start) * 1000) FROM pg_stat_activity WHERE pid = pg_backend_pid()",
+        )
+        .await;
+        assert_eq!(holder_session.backend_start.0 as f64, start);
+
+        run(&mut holder, "ROLLBACK").await;
+        waiting.await.unwrap();
+        let after = collector.collect(&Figures::new()).await;
+        assert!(after.sessions.iter().all(|session| session.pid != waiter_pid || session.lock_wait_ms.is_none()));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_leaves_a_gap_and_an_event_never_a_cliff() {
+    for server in own_servers().await {
+        let target = target(&server.url("postgres"), None, PoolProfile::default());
+        let mut collector = collector(&target);
+        let run_apart = async |sql: &str| run_apart(&server, "postgres", sql).await;
+        let work = "SELECT count(*) FROM pg_class; SELECT count(*) FROM pg_attribute;";
+        run_apart(work).await;
+        collector.collect(&Figures::new()).await;
+        run_apart(work).await;
+        let before = collector.collect(&Figures::new()).await;
+        assert!(before.sample.get(MetricId::Queries).is_some() && !has_event(&before, EventKind::StatisticsReset));
+
+        // This database's statements only, as the button does it.
+        let reset = "SELECT pg_stat_statements_reset(0, (SELECT oid FROM pg_database
+            WHERE datname = current_database()), 0)";
+        run_apart(reset).await;
+        run_apart(work).await;
+        let gap = collector.collect(&Figures::new()).await;
+        assert!(has_event(&gap, EventKind::StatisticsReset), "{gap:#?}");
+        assert_eq!((gap.sample.get(MetricId::Queries), gap.sample.get(MetricId::SelfTargetLoad)), (None, None));
+        assert!(gap.sample.get(MetricId::Transactions).is_some());
+        assert_eq!(gap.facts.statements_reset_at, Some(gap.sample.at));
+        run_apart(work).await;
+        let after = collector.collect(&Figures::new()).await;
+        check_sane(&after);
+        assert!(after.sample.get(MetricId::Queries).is_some() && !has_event(&after, EventKind::StatisticsReset));
+
+        run_apart("SELECT pg_stat_reset()").await;
+        let gap = collector.collect(&Figures::new()).await;
+        assert!(has_event(&gap, EventKind::StatisticsReset));
+        assert_eq!((gap.sample.get(MetricId::Transactions), gap.sample.get(MetricId::Deadlocks)), (None, None));
+        let after = collector.collect(&Figures::new()).await;
+        assert!(after.sample.get(MetricId::Transactions).is_some());
+        target.pools.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_is_named_with_its_remedy() {
+    on_each_postgres(async |database| {
+        // A role of the test's own: roles are shared by all databases of the server.
+        let role = format!("watcher \"{}\"", database.name());
+        let quoted = headroom_engine::sql::quote_identifier(&role);
+        run_apart(
+            database.server(),
+            database.name(),
+            &format!("CREATE ROLE {quoted} LOGIN PASSWORD 'w'; DROP EXTENSION pg_stat_statements"),
+        )
+        .await;
+        let url = database.url();
+        let (_, host) = url.rsplit_once('@').unwrap();
+        let name: String = role.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let mut collector = collector(&target(&format!("postgres://{name}:w@{host}"), None, PoolProfile::default()));
+        collector.collect(&Figures::new()).await;
+        // Someone else's session, so that something is hidden.
+        let _other = database.connect().await.unwrap();
+        let bare = collector.collect(&Figures::new()).await;
+        let remedies: Vec<&str> = bare.limitations.iter().map(|limitation| limitation.remedy.as_str()).collect();
+        assert_eq!(remedies, [&format!("GRANT pg_monitor TO {quoted};"), "CREATE EXTENSION pg_stat_statements;"]);
+        for hidden in [MetricId::SessionsActive, MetricId::LocksHeld, MetricId::Queries, MetricId::SelfTargetLoad] {
+            assert_eq!(bare.sample.get(hidden), None, "{hidden}");
+        }
+        for open in [MetricId::Connections, MetricId::Transactions, MetricId::DatabaseSize, MetricId::WalBytes] {
+            assert!(bare.sample.get(open).is_some(), "{open}");
+        }
+        assert_eq!((bare.sample.get(MetricId::SelfFailures), &bare.postgres_error), (Some(0.0), &None));
+
+        run_apart(
+            database.server(),
+            database.name(),
+            &format!("CREATE EXTENSION pg_stat_statements; GRANT pg_monitor TO {quoted}"),
+        )
+        .await;
+        collector.collect(&Figures::new()).await;
+        let granted = collector.collect(&Figures::new()).await;
+        assert_eq!(granted.limitations, []);
+        assert!(granted.sample.get(MetricId::Queries).is_some() && granted.sample.get(MetricId::LocksHeld).is_some());
+        run_apart(database.server(), database.name(), &format!("DROP OWNED BY {quoted}")).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_is_explained_and_a_restart_breaks_the_lines() {
+    for mut server in own_servers().await {
+        let target = target(&server.url("postgres"), None, PoolProfile::default());
+        let mut collector = collector(&target);
+        collector.collect(&Figures::new()).await;
+        let up = collector.collect(&Figures::new()).await;
+        assert_eq!((up.sample.get(MetricId::DatabaseUp), collector.heartbeat().await.postgres), (Some(1.0), Ok(())));
+
+        server.stop().await;
+        let asked = Instant::now();
+        let reason = collector.heartbeat().await.postgres.unwrap_err();
+        let down = collector.collect(&Figures::new()).await;
+        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+        assert_eq!(reason, format!("PostgreSQL at 127.0.0.1:{} refuses connections", server.port()));
+        assert_eq!(down.postgres_error.as_deref(), Some(reason.as_str()));
+        assert_eq!(
+            (down.sample.get(MetricId::DatabaseUp), down.sample.get(MetricId::SelfFailures)),
+            (Some(0.0), Some(1.0))
+        );
+        assert_eq!((down.sample.get(MetricId::Connections), down.sessions.len()), (None, 0));
+
+        server.restart().await.unwrap();
+        assert_eq!(collector.heartbeat().await.postgres, Ok(()));
+        let back = collector.collect(&Figures::new()).await;
+        assert!(has_event(&back, EventKind::Restart) && !has_event(&back, EventKind::StatisticsReset));
+        assert_eq!((back.sample.get(MetricId::Transactions), back.sample.get(MetricId::Queries)), (None, None));
+        let after = collector.collect(&Figures::new()).await;
+        check_sane(&after);
+        assert!(after.sample.get(MetricId::Transactions).is_some() && after.events.is_empty());
+
+        // A server that no longer answers at all must not hold up the collector for longer than its bounds.
+        server.pause();
+        let asked = Instant::now();
+        let reason = collector.heartbeat().await.postgres.unwrap_err();
+        assert!(asked.elapsed() < Duration::from_millis(2500) && reason.contains("did not answer"), "{reason}");
+        let frozen = collector.collect(&Figures::new()).await;
+        assert!(asked.elapsed() < Duration::from_secs(10) && frozen.postgres_error.is_some());
+        server.resume();
+        assert_eq!(collector.heartbeat().await.postgres, Ok(()));
+        target.pools.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_restarts_and_resets_are_told_apart() {
+    let mut server = Redis::start(RedisOptions::default()).await.unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let database = format!("postgres://nobody@127.0.0.1:{free}/nothing");
+    let target = target(&database, Some(&server.url(0)), PoolProfile::default());
+    let mut collector = collector(&target);
+    let talk = async |command: &[&str]| {
+        let mut connection = target.redis.as_ref().unwrap().get().await.unwrap();
+        let mut cmd = deadpool_redis::redis::cmd(command[0]);
+        for argument in &command[1..] {
+            cmd.arg(argument);
+        }
+        cmd.query_async::<deadpool_redis::redis::Value>(&mut connection).await.unwrap();
+    };
+    for key in 0..200 {
+        talk(&["SET", &key.to_string(), "value"]).await;
+    }
+    collector.collect(&Figures::new()).await;
+    for key in 0..400 {
+        talk(&["GET", &key.to_string()]).await;
+    }
+    let seen = collector.collect(&Figures::new()).await;
+    assert_eq!(seen.redis_error, None);
+    assert_eq!((figure(&seen, MetricId::RedisHitRatio), figure(&seen, MetricId::RedisKeys)), (50.0, 200.0));
+    assert_eq!(figure(&seen, MetricId::RedisMemoryMax), f64::from(64 << 20));
+    assert!(figure(&seen, MetricId::RedisMemory) > 1e5 && figure(&seen, MetricId::RedisRoundTrip) < 1000.0);
+
+    talk(&["CONFIG", "RESETSTAT"]).await;
+    let reset = collector.collect(&Figures::new()).await;
+    assert!(has_event(&reset, EventKind::StatisticsReset) && reset.sample.get(MetricId::RedisLookups).is_none());
+    assert!(reset.sample.get(MetricId::RedisMemory).is_some());
+
+    server.stop().await;
+    let down = collector.collect(&Figures::new()).await;
+    let reason = format!("Redis at 127.0.0.1:{} refuses connections", server.port());
+    assert_eq!(down.redis_error.as_deref(), Some(reason.as_str()));
+    assert_eq!((down.sample.get(MetricId::RedisUp), down.sample.get(MetricId::RedisMemory)), (Some(0.0), None));
+    assert_eq!(collector.heartbeat().await.redis, Some(Err(reason)));
+    server.restart().await.unwrap();
+    assert_eq!(collector.heartbeat().await.redis, Some(Ok(())));
+    let back = collector.collect(&Figures::new()).await;
+    assert!(has_event(&back, EventKind::Restart) && !has_event(&back, EventKind::StatisticsReset));
+    assert!(back.sample.get(MetricId::RedisLookups).is_none() && back.sample.get(MetricId::RedisMemory).is_some());
+}
