@@ -1,2 +1,8 @@
-//! Headroom.
-fn main() {}
+//! The operations console for PostgreSQL and Redis. See `headroom --help`.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    headroom_server::cli::run().await
+}

@@ -59,6 +59,12 @@ pub struct Retention {
     pub events_days: u32,
 }
 
+impl Default for Retention {
+    fn default() -> Self {
+        Retention { minutes_days: 30, hours_days: 762, events_days: 762 }
+    }
+}
+
 /// What one round of upkeep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Upkeep {

@@ -1,0 +1,38 @@
+//! The API's own description: as OpenAPI, and as a page to read.
+
+use crate::{
+    docs,
+    http::{cookie, error::WebError, headers::page_policy},
+    openapi,
+    router::endpoints,
+    web::Web,
+};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, HeaderValue, header},
+    response::{Html, IntoResponse, Response},
+};
+use utoipa::openapi::OpenApi;
+
+/// The OpenAPI document
+///
+/// Generated from the handlers that answer.
+#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "Documents", responses((status = 200, content_type = "application/json", body = Object, description = "OpenAPI 3.1.")))]
+pub async fn openapi() -> Json<OpenApi> {
+    Json(openapi::document(&endpoints()))
+}
+
+/// The API as a page
+///
+/// The same document, to read in a browser. Works without JavaScript.
+#[utoipa::path(get, path = "/api/docs", tag = "Documents", responses((status = 200, content_type = "text/html", body = String, description = "A page.")))]
+pub async fn page(State(web): State<Web>, headers: HeaderMap) -> Result<Response, WebError> {
+    // Without a bundle the page is plain, but it can be read.
+    let stylesheet = web.dist.assets().await.map(|assets| assets.css.clone()).ok();
+    let page = docs::page(&openapi::document(&endpoints()), stylesheet.as_deref(), cookie::theme(&headers));
+    let mut response = Html(page).into_response();
+    let policy = HeaderValue::from_str(&page_policy(None)).map_err(WebError::internal)?;
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    Ok(response)
+}

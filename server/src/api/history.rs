@@ -1,0 +1,182 @@
+//! Series over a range.
+
+use crate::{
+    http::{
+        answer::Answer,
+        error::WebError,
+        extract::{Params, choose},
+    },
+    web::Web,
+};
+use axum::extract::State;
+use headroom_model::{
+    MetricId, TargetId, Timestamp,
+    api::{Envelope, FieldError},
+    range::{self, Resolved},
+    series::Series,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// Series answered at once.
+const MAX_METRICS: usize = 20;
+/// Minutes in the longest range.
+const MAX_MINUTES: u64 = range::MAX_RANGE_MS.unsigned_abs() / 60_000;
+
+/// Which series, of which range.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct HistoryQuery {
+    /// A target's name; the first configured one when absent.
+    pub target: Option<String>,
+    /// Metric ids, separated by commas; at most 20.
+    #[param(example = "database.query_latency_p95,database.connections")]
+    pub metric: String,
+    /// Start: `now-6h`, `now/d`, epoch milliseconds, ISO 8601.
+    #[param(default = "now-6h")]
+    pub from: Option<String>,
+    /// End, as `from`.
+    #[param(default = "now")]
+    pub to: Option<String>,
+    /// Minutes before `to`, instead of `from`.
+    #[param(minimum = 1)]
+    pub duration: Option<u64>,
+}
+
+/// Series of one target over one range.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryReport {
+    /// Whose figures.
+    pub target: TargetId,
+    /// The range, resolved.
+    pub range: Resolved,
+    /// When this target's history starts; null when there is none.
+    pub starts_at: Option<Timestamp>,
+    /// One series a metric, in the order asked.
+    pub series: Vec<Series>,
+}
+
+impl HistoryQuery {
+    /// Checks metrics and range, and names everything that is wrong with them.
+    fn check(&self, now: Timestamp) -> Result<(Vec<MetricId>, Resolved), WebError> {
+        let mut errors = Vec::new();
+        let names: Vec<&str> = self.metric.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        if names.is_empty() || names.len() > MAX_METRICS {
+            errors.push(FieldError {
+                field: "metric".into(),
+                reason: format!("{} ids; allowed: 1 to {MAX_METRICS}, separated by commas", names.len()),
+            });
+        }
+        let mut metrics = Vec::new();
+        for name in names.iter().take(MAX_METRICS) {
+            match MetricId::parse(name) {
+                Some(id) => metrics.push(id),
+                None => errors.push(unknown_metric(name)),
+            }
+        }
+        let to = self.to.as_deref().unwrap_or(range::DEFAULT_TO);
+        let resolved = match (self.duration, self.from.as_deref()) {
+            (Some(_), Some(_)) => Err(FieldError {
+                field: "duration".into(),
+                reason: "given together with from; allowed: one of them".into(),
+            }),
+            (Some(minutes), None) if !(1..=MAX_MINUTES).contains(&minutes) => Err(FieldError {
+                field: "duration".into(),
+                reason: format!("{minutes} minutes; allowed: 1 to {MAX_MINUTES}"),
+            }),
+            (Some(minutes), None) => before(to, minutes, now),
+            (None, from) => range::resolve(from.unwrap_or(range::DEFAULT_FROM), to, now).map_err(from_range),
+        };
+        match resolved {
+            Ok(resolved) if errors.is_empty() => Ok((metrics, resolved)),
+            Ok(_) => Err(WebError::invalid(errors)),
+            Err(error) => {
+                errors.push(error);
+                Err(WebError::invalid(errors))
+            }
+        }
+    }
+}
+
+fn from_range(error: range::RangeError) -> FieldError {
+    FieldError { field: error.field.into(), reason: error.reason }
+}
+
+/// The `minutes` before `to`.
+fn before(to: &str, minutes: u64, now: Timestamp) -> Result<Resolved, FieldError> {
+    let end = range::moment(to, now, range::Edge::End).ok_or_else(|| FieldError {
+        field: "to".into(),
+        reason: "not a moment; allowed: now, now-6h, now/d, epoch milliseconds, 2026-11-19T08:32:00Z".into(),
+    })?;
+    let start = end.plus_millis(-i64::try_from(minutes).unwrap_or(i64::MAX).saturating_mul(60_000));
+    range::resolve(&start.0.to_string(), &end.0.to_string(), now)
+        .map(|resolved| Resolved { live: to.trim() == "now", ..resolved })
+        .map_err(from_range)
+}
+
+/// The refusal of a metric id, with the id that was probably meant.
+fn unknown_metric(name: &str) -> FieldError {
+    let shown: String = name.chars().take(60).collect();
+    let ids = headroom_model::metric::CATALOGUE.iter().map(|metric| metric.id.as_str());
+    let hint = crate::config::nearest::nearest(&shown, ids)
+        .map_or_else(|| "; /api/v1/metrics/catalogue lists all".to_owned(), |id| format!("; did you mean {id}?"));
+    FieldError { field: "metric".into(), reason: format!("\"{shown}\" is not in the catalogue{hint}") }
+}
+
+/// Series over a range
+///
+/// At most 1,500 points a series, on a regular grid; the step follows from the range. A slot without a measurement is
+/// null. Counts of events add up within a slot, everything else averages.
+#[utoipa::path(get, path = "/api/v1/history", tag = "Figures", params(HistoryQuery), responses((status = 200, body = Envelope<HistoryReport>, description = "One series a metric.")))]
+pub async fn history(
+    State(web): State<Web>,
+    Params(query): Params<HistoryQuery>,
+) -> Result<Answer<HistoryReport>, WebError> {
+    let target = choose(&web, query.target.as_deref())?;
+    let (metrics, range) = query.check(web.console.clock.now())?;
+    let history = &web.console.history;
+    let (series, starts_at) = tokio::try_join!(history.series(&target, &metrics, range), history.starts(&target))?;
+    Ok(Answer(HistoryReport { target, range, starts_at, series }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_795_098_728_250);
+
+    fn query(metric: &str, from: Option<&str>, to: Option<&str>, duration: Option<u64>) -> HistoryQuery {
+        HistoryQuery {
+            target: None,
+            metric: metric.into(),
+            from: from.map(Into::into),
+            to: to.map(Into::into),
+            duration,
+        }
+    }
+
+    #[test]
+    fn reads_lists_and_durations() {
+        let (metrics, range) = query("redis.keys, pool.max", None, None, Some(90)).check(NOW).unwrap();
+        assert_eq!(metrics, [MetricId::RedisKeys, MetricId::PoolMax]);
+        assert_eq!((range.millis(), range.to, range.live), (90 * 60_000, NOW, true));
+        assert_eq!(query("pool.max", None, None, None).check(NOW).unwrap().1.millis(), 6 * 3_600_000);
+    }
+
+    #[test]
+    fn names_everything_that_is_wrong() {
+        let error = query("redis.kyes", Some("never"), None, None).check(NOW).unwrap_err();
+        assert!(error.to_string().contains("metric, from"), "{error}");
+        assert!(unknown_metric("redis.kyes").reason.contains("redis.keys"));
+        for bad in [
+            query("", None, None, None),
+            query("pool.max", Some("now-1h"), None, Some(5)),
+            query("pool.max", None, None, Some(0)),
+            query("pool.max", None, None, Some(u64::MAX)),
+            query("pool.max", None, Some("soon"), Some(5)),
+        ] {
+            assert!(bad.check(NOW).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! `headroom check`: the doctor's report on the terminal or as JSON.
+
+use super::Failure;
+use crate::{config::Settings, doctor};
+use std::process::ExitCode;
+
+/// Runs `headroom check`. A wrong configuration is part of the report.
+///
+/// # Errors
+/// The report cannot be written.
+pub async fn run(settings: Result<Settings, Failure>, json: bool) -> Result<ExitCode, Failure> {
+    let report = doctor::examine(settings.map_err(|failure| failure.to_string())).await;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&report).map_err(anyhow::Error::from)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(if report.passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,82 @@
+//! `[[targets]]`, or `DATABASE_URL` and `REDIS_URL`: what is watched.
+
+use super::{ConfigError, section::Section, value};
+use headroom_engine::{pool::PoolProfile, target::TargetConfig};
+use headroom_model::TargetId;
+use std::{collections::BTreeSet, ops::RangeInclusive, time::Duration};
+
+/// The name of the target that comes from `DATABASE_URL`.
+const FROM_ENVIRONMENT: &str = "main";
+/// One console watches a handful of databases; each costs two connections and a task.
+const MAX_TARGETS: usize = 32;
+
+/// The targets of the file. Only when it has none do `DATABASE_URL` and `REDIS_URL` make one: many machines have them
+/// set for other programs, and a file that names its targets means those.
+pub(super) fn read(root: &Section<'_>) -> Result<Vec<TargetConfig>, ConfigError> {
+    let mut targets = Vec::new();
+    let mut names = BTreeSet::new();
+    for section in root.sections("targets")? {
+        let target = target(&section)?;
+        if !names.insert(target.id.clone()) {
+            return Err(section.wrong(&format!("two targets have the id \"{}\"; each needs its own", target.id)));
+        }
+        targets.push(target);
+    }
+    if targets.len() > MAX_TARGETS {
+        return Err(root.refuse("targets", &format!("{} tables", targets.len()), &format!("at most {MAX_TARGETS}")));
+    }
+    let database_url = root.env_secret("DATABASE_URL", &postgres())?;
+    let redis_url = root.env_secret("REDIS_URL", &redis())?;
+    if let Some(database_url) = database_url.filter(|_| targets.is_empty()) {
+        let id = TargetId(FROM_ENVIRONMENT.to_owned());
+        targets.push(TargetConfig { id, database_url, redis_url, pool: PoolProfile::default() });
+    }
+    Ok(targets)
+}
+
+fn target(section: &Section<'_>) -> Result<TargetConfig, ConfigError> {
+    let id = value::form("1 to 40 of a-z, 0-9 and -", |text| {
+        (1..=40).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    });
+    let id = section.value("id", &id)?.ok_or_else(|| section.wrong("id is missing"))?;
+    let database_url = section
+        .secret("database_url", &postgres())?
+        .ok_or_else(|| section.wrong("database_url or database_url_file is missing"))?;
+    let redis_url = section.secret("redis_url", &redis())?;
+    let pool = pool(&section.section("pool")?)?;
+    section.finish()?;
+    Ok(TargetConfig { id: TargetId(id), database_url, redis_url, pool })
+}
+
+fn pool(section: &Section<'_>) -> Result<PoolProfile, ConfigError> {
+    let size = |key: &str, default: u32| section.value(key, &value::whole(1..=200)).map(|size| size.unwrap_or(default));
+    let span = |key: &str, range: RangeInclusive<Duration>, default: Duration| {
+        section.value(key, &value::span(range)).map(|span| span.unwrap_or(default))
+    };
+    let secs = Duration::from_secs;
+    let default = PoolProfile::default();
+    let profile = PoolProfile {
+        interactive_max: size("interactive_max", default.interactive_max)?,
+        monitor_max: size("monitor_max", default.monitor_max)?,
+        batch_max: size("batch_max", default.batch_max)?,
+        acquire_timeout: span("acquire_timeout", Duration::from_millis(100)..=secs(60), default.acquire_timeout)?,
+        idle_timeout: span("idle_timeout", secs(10)..=secs(86_400), default.idle_timeout)?,
+        max_lifetime: span("max_lifetime", secs(60)..=secs(86_400), default.max_lifetime)?,
+        leak_after: span("leak_after", secs(1)..=secs(86_400), default.leak_after)?,
+    };
+    section.finish()?;
+    Ok(profile)
+}
+
+fn postgres() -> value::Kind<String> {
+    value::form("postgres://user:password@host:port/database", |url| {
+        url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "postgres" | "postgresql"))
+    })
+}
+
+fn redis() -> value::Kind<String> {
+    value::form("redis://host:port, rediss://… or redis+unix:///path", |url| {
+        url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "redis" | "rediss" | "redis+unix" | "unix"))
+    })
+}

@@ -1,0 +1,129 @@
+use super::*;
+use headroom_engine::{health::checks::CHECKS, pool::PoolProfile};
+use std::collections::BTreeMap;
+
+const EXAMPLE: &str = include_str!("../../../headroom.example.toml");
+
+fn parse_with(text: &str, env: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+    let env: BTreeMap<String, String> = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    Settings::parse(Path::new("headroom.toml"), text, &Overrides::default(), &|name| env.get(name).cloned())
+}
+
+fn refused(text: &str) -> String {
+    parse_with(text, &[]).err().unwrap().to_string()
+}
+
+#[test]
+fn the_example_states_the_defaults() {
+    let example = parse_with(EXAMPLE, &[]).unwrap();
+    let default = parse_with("", &[]).unwrap();
+    assert_eq!((example.listen, &example.log), (default.listen, &default.log));
+    assert_eq!((example.collect, example.retention), (default.collect, default.retention));
+    assert_eq!((&example.data_dir, &example.state_url), (&default.data_dir, &default.state_url));
+    assert_eq!(
+        (example.health.hold_secs, example.health.weights()),
+        (default.health.hold_secs, default.health.weights())
+    );
+    for check in CHECKS {
+        assert_eq!(example.health.limits(check), default.health.limits(check), "{}", check.id);
+        assert!(EXAMPLE.contains(&format!("{} = ", check.id)), "the example leaves {} out", check.id);
+    }
+    assert!(example.targets.is_empty());
+}
+
+#[test]
+fn the_commented_lines_of_the_example_work() {
+    let is_setting = |line: &str| {
+        (line.starts_with('[') || line.split(" = ").next().is_some_and(|key| key != line && !key.contains(' ')))
+            && !line.contains("_file = ")
+            && !line.starts_with("state_url")
+    };
+    let uncomment = |line: &'static str| line.strip_prefix("# ").filter(|rest| is_setting(rest)).unwrap_or(line);
+    let text: Vec<&str> = EXAMPLE.lines().map(uncomment).collect();
+    let settings = parse_with(&text.join("\n"), &[]).unwrap();
+    assert_eq!(settings.targets.len(), 1);
+    assert!(settings.targets[0].redis_url.is_some());
+    assert_eq!(settings.targets[0].pool, PoolProfile::default());
+}
+
+#[test]
+fn a_wrong_value_names_key_value_and_what_is_allowed() {
+    for (text, parts) in [
+        ("listen = \"3000\"", ["listen", "\"3000\"", "127.0.0.1:3000"]),
+        ("[retention]\nminutes_days = 0", ["retention.minutes_days", "\"0\"", "1 to 3660"]),
+        ("[collect]\nlive_every = \"5\"", ["collect.live_every", "\"5\"", "5s"]),
+        ("[log]\nformat = \"xml\"", ["log.format", "\"xml\"", "auto, text, json"]),
+        ("[health.limits]\nquery-latency = 5", ["health.limits.query-latency", "= 5", "\"off\""]),
+        ("[health.weights]\nqueue = 10", ["health.weights", "110", "100"]),
+        ("[[targets]]\nid = \"Big Name\"", ["targets[0].id", "\"Big Name\"", "a-z"]),
+        ("[[targets]]\nid = \"a\"", ["targets[0]", "database_url", "missing"]),
+        ("targets = 3", ["targets", "= 3", "[[targets]]"]),
+        ("state_url = \"mysql://x\"", ["state_url", "not shown", "postgres://"]),
+        ("[retention]\nhours_days = 2", ["retention", "hours_days (2)", "minutes_days (30)"]),
+        ("a = 1\nb = = 2", ["headroom.toml", "line 2", "not TOML"]),
+    ] {
+        let error = refused(text);
+        for part in parts {
+            assert!(error.contains(part), "{error} lacks {part}");
+        }
+    }
+}
+
+#[test]
+fn an_unknown_key_names_the_one_that_was_meant() {
+    assert!(refused("lisen = \"x\"").contains("did you mean listen?"));
+    assert!(refused("[retention]\nminute_days = 3").contains("did you mean retention.minutes_days?"));
+    assert!(refused("[colours]").contains("allowed: "));
+    assert!(refused("[health.limits]\nquery-latncy = [1, 2]").contains("query-latency"));
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let error = refused("[[targets]]\nid = \"a\"\ndatabase_url = \"mysql://u:hunter2@h/d\"");
+    assert!(error.contains("targets[0].database_url") && !error.contains("hunter2"), "{error}");
+    let error = refused("[[targets]]\ndatabase_url = \"postgres://u:hunter2@h/d");
+    assert!(!error.contains("hunter2"), "{error}");
+    let settings = parse_with("", &[("DATABASE_URL", "postgres://u:hunter2@h/d")]).unwrap();
+    assert!(!format!("{:?}", settings.targets).contains("hunter2"));
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_flags_over_both() {
+    let text = "listen = \"127.0.0.1:4000\"\n[retention]\nminutes_days = 7";
+    let env = [("HEADROOM_LISTEN", "127.0.0.1:5000"), ("HEADROOM_RETENTION_MINUTES_DAYS", "9")];
+    let settings = parse_with(text, &env).unwrap();
+    assert_eq!((settings.listen.port(), settings.retention.minutes_days), (5000, 9));
+    let overrides = Overrides { listen: Some(([127, 0, 0, 1], 6000).into()), ..Overrides::default() };
+    let settings = Settings::parse(Path::new("headroom.toml"), text, &overrides, &|_| None).unwrap();
+    assert_eq!((settings.listen.port(), settings.retention.minutes_days), (6000, 7));
+    let error = parse_with("", &[("HEADROOM_LISTEN", "here")]).err().unwrap().to_string();
+    assert!(error.starts_with("HEADROOM_LISTEN = \"here\""), "{error}");
+}
+
+#[test]
+fn targets_of_the_file_hide_the_environment() {
+    let env = [("DATABASE_URL", "postgres://h/env"), ("REDIS_URL", "redis://h")];
+    let settings = parse_with("", &env).unwrap();
+    assert_eq!(settings.targets[0].id.as_str(), "main");
+    assert!(settings.targets[0].redis_url.is_some());
+    let file = "[[targets]]\nid = \"orders\"\ndatabase_url = \"postgres://h/file\"";
+    let settings = parse_with(file, &env).unwrap();
+    assert_eq!(settings.targets.len(), 1);
+    assert_eq!(settings.targets[0].id.as_str(), "orders");
+    assert!(parse_with("", &[]).unwrap().console().unwrap_err().to_string().contains("DATABASE_URL"));
+}
+
+#[test]
+fn secrets_come_from_files() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "postgres://u:p@h/d\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let settings = parse_with("", &[("DATABASE_URL_FILE", path)]).unwrap();
+    assert_eq!(settings.targets[0].database_url, "postgres://u:p@h/d");
+    let text = format!("[[targets]]\nid = \"a\"\ndatabase_url_file = \"{path}\"");
+    assert_eq!(parse_with(&text, &[]).unwrap().targets[0].database_url, "postgres://u:p@h/d");
+    let both = parse_with("", &[("DATABASE_URL_FILE", path), ("DATABASE_URL", "postgres://h/d")]).err().unwrap();
+    assert!(both.to_string().contains("both set"));
+    let missing = parse_with("", &[("HEADROOM_STATE_URL_FILE", "/nowhere")]).err().unwrap().to_string();
+    assert!(missing.contains("/nowhere") && missing.contains("cannot be read"), "{missing}");
+}

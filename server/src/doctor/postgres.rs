@@ -1,0 +1,207 @@
+//! What the console needs of a PostgreSQL, and the statement that provides what is missing.
+
+use super::Finding;
+use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+use std::str::FromStr;
+
+/// Oldest supported server.
+const OLDEST: i32 = 130_000;
+
+/// What one look answers.
+#[derive(sqlx::FromRow)]
+struct Facts {
+    version: String,
+    version_number: i32,
+    database: String,
+    role: String,
+    is_monitor: bool,
+    may_signal: bool,
+    preloaded: String,
+    has_statements: bool,
+    offers_statements: bool,
+    may_reset: Option<bool>,
+    has_hypopg: bool,
+    offers_hypopg: bool,
+    io_timing: bool,
+    /// Connections left below the role's own limit; none without a limit.
+    connection_limit: i32,
+}
+
+const LOOK: &str = "
+SELECT current_setting('server_version') AS version,
+       current_setting('server_version_num')::int AS version_number,
+       current_database()::text AS database,
+       current_user::text AS role,
+       pg_has_role(current_user, 'pg_monitor', 'USAGE') AS is_monitor,
+       pg_has_role(current_user, 'pg_signal_backend', 'USAGE') AS may_signal,
+       coalesce(current_setting('shared_preload_libraries', true), '') AS preloaded,
+       EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_stat_statements') AS has_statements,
+       EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_stat_statements') AS offers_statements,
+       (SELECT bool_and(has_function_privilege(p.oid, 'EXECUTE')) FROM pg_proc p
+         WHERE p.proname = 'pg_stat_statements_reset') AS may_reset,
+       EXISTS (SELECT FROM pg_extension WHERE extname = 'hypopg') AS has_hypopg,
+       EXISTS (SELECT FROM pg_available_extensions WHERE name = 'hypopg') AS offers_hypopg,
+       current_setting('track_io_timing')::bool AS io_timing,
+       (SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user) AS connection_limit";
+
+pub(super) async fn examine(url: &str) -> Vec<Finding> {
+    match look(url).await {
+        Ok(facts) => findings(&facts),
+        Err(error) => vec![Finding::wrong("PostgreSQL", reason(&error))],
+    }
+}
+
+async fn look(url: &str) -> Result<Facts, sqlx::Error> {
+    let options = PgConnectOptions::from_str(url)?
+        .application_name("headroom check")
+        .options([("statement_timeout", "5000"), ("default_transaction_read_only", "on")]);
+    let mut connection = PgConnection::connect_with(&options).await?;
+    let facts = sqlx::query_as(LOOK).fetch_one(&mut connection).await?;
+    connection.close().await?;
+    Ok(facts)
+}
+
+/// The cause without the connection string.
+fn reason(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        sqlx::Error::Io(error) => format!("cannot be reached: {error}"),
+        sqlx::Error::Configuration(_) => "the connection string cannot be read".to_owned(),
+        error => format!("cannot be asked: {error}"),
+    }
+}
+
+fn findings(facts: &Facts) -> Vec<Finding> {
+    let role = quote(&facts.role);
+    let database = quote(&facts.database);
+    let mut findings = vec![if facts.version_number >= OLDEST {
+        Finding::good("PostgreSQL", format!("{}, database {database} as {role}", facts.version))
+    } else {
+        Finding::wrong("PostgreSQL", format!("{} is too old; supported: 13 and newer", facts.version))
+    }];
+    findings.push(if facts.is_monitor {
+        Finding::good("pg_monitor", "granted: sees activity, statements and sizes of all users")
+    } else {
+        Finding::advice("pg_monitor", "not granted: other users' sessions and statements stay hidden")
+            .remedy(format!("GRANT pg_monitor TO {role};"))
+    });
+    findings.extend(statements(facts, &role, &database));
+    findings.push(if facts.io_timing {
+        Finding::good("track_io_timing", "on")
+    } else {
+        Finding::advice("track_io_timing", "off: block read times stay unknown")
+            .remedy("ALTER SYSTEM SET track_io_timing = on; SELECT pg_reload_conf();")
+    });
+    findings.push(if facts.may_signal {
+        Finding::good("pg_signal_backend", "granted: can cancel and terminate sessions")
+    } else {
+        Finding::advice("pg_signal_backend", "not granted: sessions cannot be cancelled from the console")
+            .remedy(format!("GRANT pg_signal_backend TO {role};"))
+    });
+    findings.push(match (facts.has_hypopg, facts.offers_hypopg) {
+        (true, _) => Finding::good("hypopg", "installed: index suggestions can be proven"),
+        (false, true) => Finding::advice("hypopg", "not installed: index suggestions stay estimates")
+            .remedy(format!("CREATE EXTENSION hypopg;  -- in database {database}")),
+        (false, false) => Finding::advice("hypopg", "not offered by this server: index suggestions stay estimates"),
+    });
+    if (0..10).contains(&facts.connection_limit) {
+        findings.push(
+            Finding::advice("connection limit", format!("{} may have {} connections", role, facts.connection_limit))
+                .remedy(format!("ALTER ROLE {role} CONNECTION LIMIT 20;")),
+        );
+    }
+    findings
+}
+
+fn statements(facts: &Facts, role: &str, database: &str) -> Vec<Finding> {
+    let name = "pg_stat_statements";
+    let is_preloaded = facts.preloaded.split(',').any(|library| library.trim() == name);
+    if !is_preloaded {
+        if !facts.offers_statements {
+            let detail = "not offered by this server: install the contrib package; query figures stay unknown";
+            return vec![Finding::advice(name, detail)];
+        }
+        let list =
+            if facts.preloaded.trim().is_empty() { name.to_owned() } else { format!("{},{name}", facts.preloaded) };
+        return vec![Finding::advice(name, "not preloaded: query figures stay unknown").remedy(format!(
+            "ALTER SYSTEM SET shared_preload_libraries = {};  -- then restart the server\n\
+                 CREATE EXTENSION IF NOT EXISTS {name};  -- in database {database}",
+            list.split(',').map(|library| format!("'{}'", library.trim())).collect::<Vec<_>>().join(", ")
+        ))];
+    }
+    if !facts.has_statements {
+        return vec![
+            Finding::advice(name, "preloaded, but not created: query figures stay unknown")
+                .remedy(format!("CREATE EXTENSION {name};  -- in database {database}")),
+        ];
+    }
+    let reset = if facts.may_reset == Some(true) {
+        Finding::good("statistics reset", "allowed")
+    } else {
+        Finding::advice("statistics reset", "not allowed: the Reset statistics button will say so")
+            .remedy(format!("GRANT EXECUTE ON FUNCTION pg_stat_statements_reset TO {role};"))
+    };
+    vec![Finding::good(name, "preloaded and created"), reset]
+}
+
+/// An identifier as SQL.
+fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Verdict;
+
+    fn facts() -> Facts {
+        Facts {
+            version: "15.18".into(),
+            version_number: 150_018,
+            database: "orders".into(),
+            role: "we\"ird".into(),
+            is_monitor: true,
+            may_signal: true,
+            preloaded: "auto_explain, pg_stat_statements".into(),
+            has_statements: true,
+            offers_statements: true,
+            may_reset: Some(true),
+            has_hypopg: true,
+            offers_hypopg: true,
+            io_timing: true,
+            connection_limit: -1,
+        }
+    }
+
+    #[test]
+    fn a_full_server_needs_nothing() {
+        assert!(findings(&facts()).iter().all(|finding| finding.verdict == Verdict::Good));
+    }
+
+    #[test]
+    fn what_is_missing_has_its_statement() {
+        let bare = Facts {
+            is_monitor: false,
+            may_signal: false,
+            preloaded: "auto_explain".into(),
+            has_statements: false,
+            may_reset: None,
+            has_hypopg: false,
+            io_timing: false,
+            connection_limit: 3,
+            ..facts()
+        };
+        let findings = findings(&bare);
+        let remedies: Vec<&str> = findings.iter().filter_map(|finding| finding.remedy.as_deref()).collect();
+        assert_eq!(remedies.len(), 6, "{remedies:?}");
+        assert!(remedies[0].contains("GRANT pg_monitor TO \"we\"\"ird\";"));
+        assert!(remedies[1].contains("'auto_explain', 'pg_stat_statements'"));
+        assert!(findings.iter().all(|finding| finding.verdict != Verdict::Wrong));
+    }
+
+    #[test]
+    fn an_old_server_is_wrong() {
+        let old = Facts { version_number: 120_000, ..facts() };
+        assert_eq!(findings(&old)[0].verdict, Verdict::Wrong);
+    }
+}

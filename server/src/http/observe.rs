@@ -1,0 +1,82 @@
+//! Request id, response time, log line and latency statistics: the outermost layer.
+
+use crate::web::Web;
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    middleware::Next,
+    response::Response,
+};
+use std::time::Instant;
+use tracing::Instrument;
+
+/// Names one request in answers and in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(pub String);
+
+/// The header that carries the request id both ways.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const RESPONSE_TIME: HeaderName = HeaderName::from_static("x-response-time");
+
+/// Observes one request from its arrival to the head of its answer.
+pub async fn observe(State(web): State<Web>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id(request.headers());
+    let method = request.method().clone();
+    // The pattern, never the path: paths are unbounded and may name things.
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let span = tracing::info_span!("request", %method, route, id);
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let elapsed = started.elapsed();
+
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    let millis = elapsed.as_secs_f64() * 1000.0;
+    if let Ok(value) = HeaderValue::from_str(&format!("{millis:.2}ms")) {
+        headers.insert(RESPONSE_TIME, value);
+    }
+    let is_stream =
+        headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
+    let status = response.status().as_u16();
+    // A live feed's head says nothing about its latency.
+    if !is_stream {
+        web.console.requests.record(&format!("{method} {route}"), status, elapsed);
+    }
+    let _entered = span.enter();
+    tracing::debug!(status, millis, "answered");
+    response
+}
+
+/// The caller's own id where it is sane, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    headers
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(|id| {
+            (1..=64).contains(&id.len())
+                && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        })
+        .map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sane_id_is_kept_and_any_other_replaced() {
+        let with = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(REQUEST_ID, HeaderValue::from_static(value));
+            request_id(&headers)
+        };
+        assert_eq!(with("abc-1.2_3"), "abc-1.2_3");
+        for bad in ["", "a b", "<script>", "{\"x\":1}"] {
+            assert_ne!(with(bad), bad);
+        }
+        assert_eq!(request_id(&HeaderMap::new()).len(), 36);
+    }
+}

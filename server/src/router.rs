@@ -1,0 +1,132 @@
+//! Every endpoint, by audience. Read this to know what the console answers.
+
+use crate::{
+    access::{Access, authorize, forms},
+    api::{
+        audit, document, events, exposition, health, history, metrics, operations, pool, probes, requests, session,
+        stats, stream, summary, targets, tokens, users,
+    },
+    endpoint::{self, Endpoint, admin, operator, public, scrape, viewer},
+    http::{etag, headers, observe, problem},
+    pages,
+    web::Web,
+};
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{Next, from_fn, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::{any, post},
+};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    compression::{
+        CompressionLayer, Predicate,
+        predicate::{NotForContentType, SizeAbove},
+    },
+    limit::RequestBodyLimitLayer,
+};
+use utoipa_axum::routes;
+
+use crate::http::error::{Kind, WebError};
+
+/// Request bodies are forms and small JSON documents.
+const MAX_BODY_BYTES: usize = 256 * 1024;
+/// Below this compression costs more than it saves.
+const COMPRESS_ABOVE_BYTES: u16 = 1024;
+
+/// The API under `/api/v1`, and the other paths that runbooks know.
+#[must_use]
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![
+        // For orchestrators
+        public(routes!(probes::ping)).also(&["/metrics/ping"]),
+        public(routes!(probes::live)),
+        public(routes!(probes::ready)),
+        // For scrapers
+        scrape(routes!(exposition::prometheus)).also(&["/api/v1/performance/metrics"]),
+        scrape(routes!(exposition::negotiated)),
+        // For dashboards
+        viewer(routes!(targets::list)),
+        viewer(routes!(health::health)).also(&["/metrics/health", "/api/v1/performance/health"]),
+        viewer(routes!(summary::summary)).also(&["/metrics/summary"]),
+        viewer(routes!(metrics::current)),
+        viewer(routes!(metrics::catalogue)),
+        viewer(routes!(history::history)).also(&["/metrics/history"]),
+        viewer(routes!(stream::stream)),
+        // For pipelines and people on call
+        viewer(routes!(events::list)),
+        operator(routes!(events::mark)),
+        operator(routes!(stats::reset)).also(&["/metrics/stats/reset"]),
+        viewer(routes!(operations::list)),
+        viewer(routes!(operations::get)),
+        operator(routes!(operations::cancel)),
+        // The console itself
+        viewer(routes!(requests::performance)).also(&["/api/performance/stats"]),
+        viewer(routes!(pool::lanes)).also(&[
+            "/metrics/pool",
+            "/api/v1/performance/database/connection-pool",
+            "/api/v1/stats/performance/pool",
+        ]),
+        viewer(routes!(pool::holders)),
+        viewer(routes!(pool::leaks)).also(&["/metrics/pool/leaks"]),
+        // Access
+        viewer(routes!(session::session)),
+        viewer(routes!(audit::list)),
+        admin(routes!(users::list)),
+        admin(routes!(users::add)),
+        admin(routes!(users::remove)),
+        admin(routes!(tokens::list)),
+        admin(routes!(tokens::add)),
+        admin(routes!(tokens::remove)),
+        // The documents
+        public(routes!(document::openapi)),
+        public(routes!(document::page)),
+    ]
+}
+
+/// Routes for browsers: forms that work without JavaScript. Everyone may post them; the Origin check applies.
+fn browser_forms() -> Router<Web> {
+    Router::new()
+        .route("/login", post(forms::login))
+        .route("/logout", post(forms::logout))
+        .route("/theme", post(forms::theme))
+}
+
+/// Everything the console answers.
+pub fn router(web: Web) -> Router {
+    let guard = |access: Access| from_fn_with_state((web.clone(), access), authorize);
+    let compression = SizeAbove::new(COMPRESS_ABOVE_BYTES)
+        .and(NotForContentType::SSE)
+        .and(NotForContentType::IMAGES)
+        .and(NotForContentType::const_new("font/"));
+    Router::new()
+        .merge(endpoint::routes(&endpoints(), &web))
+        .merge(browser_forms().route_layer(guard(Access::Public)))
+        .merge(pages::routes(&web))
+        .route(&format!("{}/{{*name}}", pages::FUNCTIONS), any(pages::function))
+        .fallback(pages::fallback)
+        .method_not_allowed_fallback(method_not_allowed)
+        // From the inside out: a layer sees what the ones above it made of the answer.
+        .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
+        .layer(from_fn_with_state(web.clone(), give_up))
+        .layer(CatchPanicLayer::custom(problem::from_panic))
+        .layer(from_fn(problem::render))
+        .layer(from_fn(etag::validate))
+        .layer(CompressionLayer::new().compress_when(compression))
+        .layer(from_fn(headers::secure))
+        .layer(from_fn_with_state(web.clone(), observe::observe))
+        .with_state(web)
+}
+
+async fn method_not_allowed() -> WebError {
+    WebError::new(Kind::MethodNotAllowed, "This address does not answer to the method of the request.")
+}
+
+/// Answers 504 when a handler takes too long; its future is dropped.
+async fn give_up(State(web): State<Web>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(web.settings.request_timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => WebError::new(Kind::Timeout, "The answer took too long and was given up.").into_response(),
+    }
+}

@@ -1,0 +1,50 @@
+//! What every handler shares.
+
+use crate::assets::Dist;
+use headroom_engine::console::Console;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// Live feeds open at once; one more is answered with 503.
+pub const MAX_STREAMS: usize = 256;
+
+/// How the HTTP side behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WebSettings {
+    /// Where the listener is bound. Decides whether open access is possible at all.
+    pub listen: SocketAddr,
+    /// A request that takes longer is answered with 504.
+    pub request_timeout: Duration,
+    /// Between two comments that keep an idle live feed alive.
+    pub keep_alive: Duration,
+}
+
+/// The context of the HTTP side: cheap to clone, one a process.
+#[derive(Clone)]
+pub struct Web {
+    /// The engines.
+    pub console: Arc<Console>,
+    /// The browser bundle.
+    pub dist: Dist,
+    /// How to behave.
+    pub settings: WebSettings,
+    /// One permit an open live feed.
+    pub streams: Arc<Semaphore>,
+    /// Cancelled when the process stops: live feeds end, readiness turns off.
+    pub stop: CancellationToken,
+}
+
+impl Web {
+    /// A context over running engines.
+    #[must_use]
+    pub fn new(console: Arc<Console>, dist: Dist, settings: WebSettings, stop: CancellationToken) -> Self {
+        Web { console, dist, settings, streams: Arc::new(Semaphore::new(MAX_STREAMS)), stop }
+    }
+
+    /// Whether the listener can be reached from this machine only.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.settings.listen.ip().to_canonical().is_loopback()
+    }
+}
