@@ -1,5 +1,11 @@
 //! The state store: what must outlive the process, in SQLite or PostgreSQL behind one trait.
 
+pub(crate) mod grid;
+mod postgres;
+mod rows;
+mod sql;
+mod sqlite;
+
 use async_trait::async_trait;
 use headroom_model::{
     MetricId, Role, TargetId, Timestamp,
@@ -8,6 +14,8 @@ use headroom_model::{
     range::Resolved,
     series::Series,
 };
+pub(crate) use rows::Slot;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Why the state store could not answer.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +27,9 @@ pub enum StoreError {
     /// Its schema could not be brought up to date.
     #[error("state store migration: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// The URL names no database that can hold the state.
+    #[error("the state store's URL starts neither with sqlite: nor with postgres:")]
+    Url,
     /// A name is taken.
     #[error("{what} \"{name}\" exists already")]
     Exists {
@@ -233,6 +244,17 @@ pub trait StateStore: Send + Sync + 'static {
 ///
 /// # Errors
 /// The URL names neither, the database cannot be reached, or a migration fails.
-pub async fn open(_url: &str) -> Result<std::sync::Arc<dyn StateStore>, StoreError> {
-    unimplemented!()
+pub async fn open(url: &str) -> Result<Arc<dyn StateStore>, StoreError> {
+    if url.starts_with("sqlite:") {
+        Ok(sqlite::open(url).await?)
+    } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        Ok(postgres::open(url).await?)
+    } else {
+        Err(StoreError::Url)
+    }
+}
+
+/// A lock that a panic elsewhere cannot poison for good: the maps behind it are only caches.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
