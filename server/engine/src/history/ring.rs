@@ -9,8 +9,11 @@ pub(super) const SPAN_MS: i64 = 3_600_000;
 /// Most samples kept, should they come faster than planned.
 const MOST: usize = 3_600;
 
+/// A sample's figures, sorted by metric.
+type Figures = Box<[(MetricId, f64)]>;
+
 #[derive(Debug, Default)]
-pub(super) struct Ring(VecDeque<(Timestamp, Box<[(MetricId, f64)]>)>);
+pub(super) struct Ring(VecDeque<(Timestamp, Figures)>);
 
 impl Ring {
     pub fn push(&mut self, sample: &Sample) {
