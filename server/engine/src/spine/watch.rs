@@ -101,7 +101,6 @@ impl Watch {
         if self.postgres.is_down() && !was_down {
             let observation = self.outage();
             self.publish(observation);
-            return false;
         }
         self.postgres.is_down() != was_down || self.redis.is_down() != redis_was_down
     }
@@ -238,7 +237,7 @@ impl Watch {
     fn is_own_reset(&self, event: &NewEvent) -> bool {
         let own = self.slot.statements_reset_at.get();
         event.kind == EventKind::StatisticsReset
-            && own.is_some_and(|own| event.at.since(own).as_millis() < OWN_RESET_NOTICED_WITHIN_MS)
+            && own.is_some_and(|own| event.at >= own && event.at.since(own).as_millis() < OWN_RESET_NOTICED_WITHIN_MS)
     }
 }
 

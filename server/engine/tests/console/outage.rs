@@ -1,0 +1,93 @@
+//! A server stops and comes back: shown within five seconds each, and true in the history.
+
+use crate::support::{id, start, until};
+use headroom_engine::{console::Console, store::EventQuery};
+use headroom_model::{
+    Band, MetricId,
+    event::{Event, EventKind},
+    range::Resolved,
+    target::Reach,
+};
+use headroom_sandbox::{Postgres, PostgresOptions, Redis, RedisOptions};
+use std::time::{Duration, Instant};
+
+const SHOWN_WITHIN: Duration = Duration::from_secs(5);
+
+fn is_down(reach: &Reach) -> bool {
+    matches!(reach, Reach::Down { .. })
+}
+
+/// Waits for events of a kind: they are stored just after they are shown to the health score.
+async fn events(console: &Console, kind: EventKind) -> Vec<Event> {
+    let mut feed = console.subscribe();
+    let query = EventQuery { kinds: vec![kind], limit: 10, ..EventQuery::default() };
+    loop {
+        let events = console.store.events(&query).await.unwrap();
+        if !events.is_empty() {
+            return events;
+        }
+        let _message_or_lag = feed.recv().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stopped_postgres_shows_within_five_seconds_and_so_does_its_return() {
+    let mut postgres = Postgres::start(PostgresOptions::default()).await.unwrap();
+    let console = start(&[("orders", postgres.url("postgres"), None)]).await;
+    let before = until(&console, "orders", |update| update.figures.contains_key(&MetricId::Connections)).await;
+
+    postgres.stop().await;
+    let stopped = Instant::now();
+    let down = until(&console, "orders", |update| is_down(&update.target.postgres)).await;
+    assert!(stopped.elapsed() < SHOWN_WITHIN, "shown after {:?}", stopped.elapsed());
+    assert_eq!(down.health.band(), Some(Band::Critical));
+    assert!(down.health.deductions[0].cause.starts_with("PostgreSQL does not answer since "));
+    assert!(down.issues.iter().any(|issue| issue.id == "postgres-down"), "{:#?}", down.issues);
+    // What was last known stays, with its date.
+    assert!(down.at >= before.at && down.at < down.health.at);
+    assert!(down.figures.contains_key(&MetricId::Connections));
+    assert_eq!(events(&console, EventKind::Outage).await.len(), 1);
+
+    // The next sample tells the outage to the history: a zero, and a gap where nothing was measured.
+    let later = until(&console, "orders", |update| update.health.at > down.health.at).await;
+    assert!(is_down(&later.target.postgres));
+    let sample = &console.observation(&id("orders")).unwrap().sample;
+    assert_eq!(sample.get(MetricId::DatabaseUp), Some(0.0));
+    assert_eq!(sample.get(MetricId::Connections), None);
+    let range = Resolved { from: before.at.plus_millis(-5_000), to: later.health.at.plus_millis(5_000), live: true };
+    let series = console.history.series(&id("orders"), &[MetricId::DatabaseUp], range).await.unwrap();
+    assert_eq!(series[0].summary().map(|s| (s.min, s.max)), Some((0.0, 1.0)));
+
+    postgres.restart().await.unwrap();
+    let started = Instant::now();
+    let up = until(&console, "orders", |update| update.target.postgres.is_up()).await;
+    assert!(started.elapsed() < SHOWN_WITHIN, "shown after {:?}", started.elapsed());
+    // An outage ends at once: no hold time keeps the score down.
+    assert!(up.health.deductions.iter().all(|deduction| deduction.check != "postgres-down"));
+    let recovery = events(&console, EventKind::Recovery).await;
+    assert!(recovery[0].event.detail.as_deref().unwrap().starts_with("after "));
+    let fresh = until(&console, "orders", |update| update.at > later.health.at).await;
+    assert!(fresh.figures.contains_key(&MetricId::Connections));
+    console.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_stopped_redis_costs_the_cache_and_nothing_else() {
+    let postgres = headroom_sandbox::test::database().await.unwrap();
+    let mut redis = Redis::start(RedisOptions::default()).await.unwrap();
+    let console = start(&[("orders", postgres.url(), Some(redis.url(0)))]).await;
+    until(&console, "orders", |update| update.target.redis.is_up()).await;
+
+    redis.stop().await;
+    let stopped = Instant::now();
+    let down = until(&console, "orders", |update| is_down(&update.target.redis)).await;
+    assert!(stopped.elapsed() < SHOWN_WITHIN, "shown after {:?}", stopped.elapsed());
+    assert!(down.target.postgres.is_up());
+    let cache = &down.health.components[1];
+    assert_eq!(cache.score, Some(0));
+    assert!(down.health.components[0].score > Some(0));
+
+    redis.restart().await.unwrap();
+    until(&console, "orders", |update| update.target.redis.is_up()).await;
+    console.shutdown().await;
+}
