@@ -4,6 +4,7 @@ mod reset;
 mod statements;
 
 use crate::{
+    collect::STATEMENTS_RESET,
     console::Console,
     store::{EventQuery, StateStore, StoreError},
 };
@@ -89,10 +90,8 @@ pub async fn reset(
     task.await.unwrap_or_else(|_| Err(ActionError::NotVerified("the console failed while it acted".to_owned())))
 }
 
-/// The title of the event that a reset of pg_stat_statements leaves; found again after a restart.
-const STATEMENTS_RESET: &str = "pg_stat_statements reset";
-
-/// When the console last reset pg_stat_statements of a target, in this process or an earlier one.
+/// When pg_stat_statements of a target was last reset, as the timeline tells. The server does not tell for one database
+/// alone.
 pub(crate) async fn last_statements_reset(
     store: &dyn StateStore,
     target: &TargetId,

@@ -1,11 +1,12 @@
 //! Resets of statistics, by scope.
 
 use super::{
-    ActionError, Request, STATEMENTS_RESET,
+    ActionError, Request,
     statements::{self, Totals},
 };
 use crate::{
     clock::Clock,
+    collect::STATEMENTS_RESET,
     console::Console,
     requests::RequestStats,
     spine::{
@@ -120,7 +121,8 @@ impl Reset {
             band: None,
             title: match self.scope {
                 ResetScope::Statements => STATEMENTS_RESET.to_owned(),
-                ResetScope::Pool | ResetScope::Requests => format!("{} reset", self.scope.label()),
+                ResetScope::Pool => "Pool counters were reset".to_owned(),
+                ResetScope::Requests => "Request latencies were reset".to_owned(),
             },
             detail: Some(effect.clone()),
             actor: Some(self.request.actor.name),

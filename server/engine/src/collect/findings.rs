@@ -57,8 +57,8 @@ impl Findings {
     }
 
     /// Someone's statistics started from zero.
-    pub(super) fn statistics_reset(&mut self, whose: &str, detail: Option<String>) {
-        self.event(EventKind::StatisticsReset, None, format!("{whose} statistics were reset"), detail);
+    pub(super) fn statistics_reset(&mut self, title: &str, detail: Option<String>) {
+        self.event(EventKind::StatisticsReset, None, title.to_owned(), detail);
     }
 
     fn event(&mut self, kind: EventKind, band: Option<Band>, title: String, detail: Option<String>) {

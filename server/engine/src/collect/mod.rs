@@ -22,6 +22,9 @@ use headroom_model::{MetricId, Sample, Timestamp, event::NewEvent, sample::Figur
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
+/// The title of the event of a reset of pg_stat_statements, whoever made and whoever noticed it.
+pub(crate) const STATEMENTS_RESET: &str = "Statement statistics were reset";
+
 /// No collection takes longer.
 pub const COLLECT_BUDGET: Duration = Duration::from_millis(4500);
 

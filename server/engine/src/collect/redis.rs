@@ -160,7 +160,7 @@ impl Redis {
         let Some(values) = info.numbers(counters) else { return };
         match self.counters.advance(Reading { taken: Instant::now(), epoch: None, values }) {
             Step::First => {}
-            Step::Reset => findings.statistics_reset("Redis", None),
+            Step::Reset => findings.statistics_reset("Redis statistics were reset", None),
             Step::Moved(interval) => {
                 let [hits, misses, evicted, expired, _, rejected] = interval.delta;
                 let [hit_rate, miss_rate, eviction_rate, expiry_rate, command_rate, _] = interval.rates();

@@ -47,7 +47,8 @@ impl Moment {
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub target: Arc<Target>,
-    /// When the console last reset pg_stat_statements: the server does not tell for one database alone.
+    /// When the console last reset pg_stat_statements, or an earlier process noticed a reset: the server does not tell for
+    /// one database alone.
     pub statements_reset_at: Moment,
     /// When the counters of the pools were last reset.
     pub pool_reset_at: Moment,

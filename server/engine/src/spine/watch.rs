@@ -3,25 +3,28 @@
 use super::{feed::Feed, process::SharedProcess, reach::ReachTracker, slot::Slot};
 use crate::{
     clock::Clock,
-    collect::{CollectSettings, Collector, Observation, ServerFacts},
+    collect::{CollectSettings, Collector, Observation, STATEMENTS_RESET, ServerFacts},
     health::{HealthSettings, HealthTracker},
     history::History,
     issues,
 };
 use headroom_model::{
     Component, MetricId, Sample, Timestamp,
-    event::{EventKind, NewEvent},
+    event::NewEvent,
     health::Health,
     live::{LiveMessage, LiveUpdate},
     sample::Figures,
     target::{Limitation, TargetInfo},
 };
 use std::{sync::Arc, time::Duration};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// A reset that the console made is noticed by its own collector as well, at the latest with the next heavy collection.
 const OWN_RESET_NOTICED_WITHIN_MS: u128 = 120_000;
+
+/// A collection takes some ten milliseconds; with a heartbeat before and after, an outage shows within five seconds.
+const LATE: Duration = Duration::from_millis(1500);
 
 /// What a watch works with.
 #[derive(Clone)]
@@ -43,6 +46,8 @@ pub(crate) struct Watch {
     redis: ReachTracker,
     facts: ServerFacts,
     limitations: Vec<Limitation>,
+    /// Whether the newest collection was not late.
+    is_quick: bool,
     /// The newest complete sample: figures of PostgreSQL stay visible, dated, while it is down.
     complete: Option<Sample>,
 }
@@ -57,6 +62,7 @@ impl Watch {
             redis: ReachTracker::new("Redis", target.redis.is_some()),
             facts: ServerFacts::default(),
             limitations: Vec::new(),
+            is_quick: true,
             complete: None,
             readers,
             slot,
@@ -131,8 +137,7 @@ impl Watch {
     }
 
     async fn collect(&mut self) {
-        let process = self.readers.process.figures();
-        let observation = self.collector.collect(&process).await;
+        let observation = self.observe().await;
         let failed = |error: &Option<String>, reach: &ReachTracker| error.is_some() && !reach.is_down();
         if failed(&observation.postgres_error, &self.postgres) || failed(&observation.redis_error, &self.redis) {
             // A collection also fails when the server is merely slow. Whether it answers is for the heartbeat to say.
@@ -145,6 +150,25 @@ impl Watch {
             self.notice_redis(Ok(()));
         }
         self.publish(observation);
+    }
+
+    /// Collects. A server that has been quick so far and is late now is asked for a sign of life in between: an outage that
+    /// begins during a collection is to be seen as soon as any other. One that is always slow is not asked twice.
+    async fn observe(&mut self) -> Observation {
+        let process = self.readers.process.figures();
+        let begun = Instant::now();
+        if self.is_quick {
+            match timeout(LATE, self.collector.collect(&process)).await {
+                Ok(observation) => return observation,
+                Err(_) => self.ask().await,
+            }
+            if self.postgres.is_down() {
+                return self.outage();
+            }
+        }
+        let observation = self.collector.collect(&process).await;
+        self.is_quick = begun.elapsed() < LATE;
+        observation
     }
 
     /// What is known the moment PostgreSQL stops answering: nothing but that, and how this process fares.
@@ -236,7 +260,7 @@ impl Watch {
 
     fn is_own_reset(&self, event: &NewEvent) -> bool {
         let own = self.slot.statements_reset_at.get();
-        event.kind == EventKind::StatisticsReset
+        event.title == STATEMENTS_RESET
             && own.is_some_and(|own| event.at >= own && event.at.since(own).as_millis() < OWN_RESET_NOTICED_WITHIN_MS)
     }
 }

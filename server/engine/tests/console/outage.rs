@@ -72,6 +72,24 @@ async fn a_stopped_postgres_shows_within_five_seconds_and_so_does_its_return() {
 }
 
 #[tokio::test]
+async fn a_frozen_postgres_shows_within_five_seconds_and_so_does_its_return() {
+    let postgres = Postgres::start(PostgresOptions::default()).await.unwrap();
+    let console = start(&[("orders", postgres.url("postgres"), None)]).await;
+    until(&console, "orders", |update| update.figures.contains_key(&MetricId::Connections)).await;
+
+    postgres.pause();
+    let frozen = Instant::now();
+    until(&console, "orders", |update| is_down(&update.target.postgres)).await;
+    assert!(frozen.elapsed() < SHOWN_WITHIN, "shown after {:?}", frozen.elapsed());
+
+    postgres.resume();
+    let woken = Instant::now();
+    until(&console, "orders", |update| update.target.postgres.is_up()).await;
+    assert!(woken.elapsed() < SHOWN_WITHIN, "shown after {:?}", woken.elapsed());
+    console.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_stopped_redis_costs_the_cache_and_nothing_else() {
     let postgres = headroom_sandbox::test::database().await.unwrap();
     let mut redis = Redis::start(RedisOptions::default()).await.unwrap();

@@ -35,7 +35,7 @@ impl Databases {
         let interval = match self.0.advance(Reading { taken: Instant::now(), epoch: row.try_get(9)?, values }) {
             Step::First => return Ok(()),
             Step::Reset => {
-                findings.statistics_reset("Database", None);
+                findings.statistics_reset("Database statistics were reset", None);
                 return Ok(());
             }
             Step::Moved(interval) => interval,

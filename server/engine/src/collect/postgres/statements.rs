@@ -11,7 +11,7 @@ use super::{
     server::{Extension, ExtensionVersion},
 };
 use crate::{
-    collect::{StatementFigures, latency::Mixture, literals::redact},
+    collect::{STATEMENTS_RESET, StatementFigures, latency::Mixture, literals::redact},
     sql::MARK,
 };
 use headroom_model::{MetricId, Timestamp};
@@ -94,7 +94,8 @@ impl Statements {
             Change::Reset { missing, of } => {
                 self.reset_seen = Some(findings.at);
                 findings.facts.statements_reset_at = next.reset_at.map(Timestamp).max(self.reset_seen);
-                findings.statistics_reset("Statement", Some(format!("{missing} of {of} statements start from zero.")));
+                let detail = format!("{missing} of {of} statements start from zero.");
+                findings.statistics_reset(STATEMENTS_RESET, Some(detail));
                 self.window = Some((Arc::clone(&next), next));
                 return Ok(Vec::new());
             }
