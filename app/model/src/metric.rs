@@ -118,7 +118,7 @@ catalogue! {
     QueryLatencyP95 = "database.query_latency_p95", "Query latency p95", Milliseconds, Gauge, Database, Down, "Estimate over all statements of the interval: mixture of log-normals from pg_stat_statements mean and deviation";
     QueryLatencyP99 = "database.query_latency_p99", "Query latency p99", Milliseconds, Gauge, Database, Down, "Estimate over all statements of the interval: mixture of log-normals from pg_stat_statements mean and deviation";
     QueryLatencyMean = "database.query_latency_mean", "Query latency mean", Milliseconds, Gauge, Database, Down, "Execution time divided by calls in the interval, pg_stat_statements";
-    Queries = "database.queries", "Throughput", PerSecond, Gauge, Database, Neutral, "Statements executed a second, pg_stat_statements calls";
+    Queries = "database.queries", "Throughput", PerSecond, Gauge, Database, Neutral, "Statements executed a second, the console's own left out, pg_stat_statements calls";
     SlowestStatementMean = "database.slowest_statement_mean", "Slowest statement", Milliseconds, Gauge, Database, Down, "Highest interval mean among statements with at least one call, pg_stat_statements";
     Transactions = "database.transactions", "Transactions", PerSecond, Gauge, Database, Neutral, "Commits and rollbacks a second, pg_stat_database";
     RollbackShare = "database.rollback_share", "Rollbacks", Percent, Gauge, Database, Down, "Rollbacks as a share of all transactions in the interval, pg_stat_database";

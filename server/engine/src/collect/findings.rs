@@ -39,7 +39,8 @@ impl Findings {
     /// Stores a figure; what was not measured, or is not a number, stays absent.
     pub(super) fn set(&mut self, metric: MetricId, value: impl Into<Option<f64>>) {
         if let Some(value) = value.into().filter(|value| value.is_finite()) {
-            self.figures.insert(metric, value);
+            // An empty sum is −0.0; adding zero makes it 0.
+            self.figures.insert(metric, value + 0.0);
         }
     }
 

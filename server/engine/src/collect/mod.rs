@@ -204,7 +204,7 @@ impl Collector {
     /// absent, and the observation says why. Ends within [`COLLECT_BUDGET`].
     pub async fn collect(&mut self, process: &Figures) -> Observation {
         let began = Instant::now();
-        let deadline = began + COLLECT_BUDGET;
+        let deadline = began + COLLECT_BUDGET - postgres::HEARTBEAT_TIMEOUT;
         let at = self.clock.now();
         let mut findings = Findings::new(at, self.target.id.clone());
         let mut cache = Findings::new(at, self.target.id.clone());

@@ -26,7 +26,10 @@ use tokio::time::{Instant, error::Elapsed, timeout, timeout_at};
 const REACH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A heartbeat that takes longer counts as none.
-const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How much longer than its limit on the server a statement may take to be answered.
+const ANSWER_SLACK: Duration = Duration::from_millis(200);
 
 /// The heavy part stays out of a collection whose live part took longer than this share of the time between samples.
 const SLOW_SHARE: u32 = 3;
@@ -124,7 +127,8 @@ impl Postgres {
         format!("PostgreSQL at {} did not answer within {} s", self.target.postgres_address, within.as_secs())
     }
 
-    /// Reads all sources before `deadline`. The error says why there are no figures at all.
+    /// Reads all sources before `deadline`, then asks for a sign of life where one of them was late. The error says why
+    /// there are no figures at all.
     pub(super) async fn collect(&mut self, findings: &mut Findings, deadline: Instant) -> Result<(), String> {
         let reached = self.reach().await;
         findings.set(MetricId::DatabaseUp, f64::from(u8::from(reached.is_ok())));
@@ -136,11 +140,13 @@ impl Postgres {
                     findings.set(MetricId::DatabaseUp, 0.0);
                     Err(self.target.explain(&PoolError::Connect(cause)))
                 }
-                // It answers, only slowly: what was read stays.
                 Err(Stop::Late) => {
                     lease.discard();
                     findings.failed = true;
-                    Ok(())
+                    // While it answers, only slowly, what was read stays.
+                    let answer = self.heartbeat().await;
+                    findings.set(MetricId::DatabaseUp, f64::from(u8::from(answer.is_ok())));
+                    answer
                 }
             },
             Err(reason) => Err(reason),
@@ -194,25 +200,27 @@ impl Postgres {
     ) -> Result<(), Stop> {
         let began = Instant::now();
         self.notice(server, findings);
+        let patience = self.settings.statement_timeout + ANSWER_SLACK;
+        let by = || deadline.min(Instant::now() + patience);
 
-        settle(timeout_at(deadline, activity::read(connection, server, findings)).await, "activity", server, findings)?;
-        settle(timeout_at(deadline, locks::read(connection, server, findings)).await, "locks", server, findings)?;
+        settle(timeout_at(by(), activity::read(connection, server, findings)).await, "activity", server, findings)?;
+        settle(timeout_at(by(), locks::read(connection, server, findings)).await, "locks", server, findings)?;
         let read = self.databases.read(connection, server, findings);
-        settle(timeout_at(deadline, read).await, "databases", server, findings)?;
+        settle(timeout_at(by(), read).await, "databases", server, findings)?;
         let read = self.replication.read(connection, server, findings);
-        settle(timeout_at(deadline, read).await, "replication", server, findings)?;
+        settle(timeout_at(by(), read).await, "replication", server, findings)?;
         let read = self.io.read(connection, server, findings);
-        settle(timeout_at(deadline, read).await, "input and output", server, findings)?;
+        settle(timeout_at(by(), read).await, "input and output", server, findings)?;
         let read = self.checkpoints.read(connection, server, findings);
-        settle(timeout_at(deadline, read).await, "checkpoints", server, findings)?;
+        settle(timeout_at(by(), read).await, "checkpoints", server, findings)?;
         let read = self.statements.read(connection, server, self.settings.heavy_every, findings);
-        if let Some(statements) = settle(timeout_at(deadline, read).await, "statements", server, findings)? {
+        if let Some(statements) = settle(timeout_at(by(), read).await, "statements", server, findings)? {
             self.statement_figures = statements;
         }
 
         let slow = began.elapsed() > self.settings.live_every / SLOW_SHARE;
         if !slow && self.heavy.is_due() {
-            let outcome = timeout_at(deadline, self.heavy.read(connection, findings)).await;
+            let outcome = timeout_at(by(), self.heavy.read(connection, findings)).await;
             let read = matches!(outcome, Ok(Ok(())));
             self.heavy.plan_next(read, self.settings.heavy_every);
             settle(outcome, "tables", server, findings)?;

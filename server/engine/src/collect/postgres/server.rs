@@ -40,7 +40,7 @@ pub(super) struct Server {
     pub(super) statements: Option<Extension>,
     pub(super) statements_loaded: bool,
     role: String,
-    /// None where the role may not read it.
+    /// Asked for only where pg_stat_statements is not loaded; none also where the role may not read it.
     preloaded: Option<String>,
 }
 
@@ -64,7 +64,8 @@ impl Server {
                 (SELECT n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
                     WHERE e.extname = 'pg_stat_statements'),
                 current_setting('pg_stat_statements.max', true) IS NOT NULL,
-                (SELECT s.setting FROM pg_settings s WHERE s.name = 'shared_preload_libraries')",
+                CASE WHEN current_setting('pg_stat_statements.max', true) IS NULL THEN
+                    (SELECT s.setting FROM pg_settings s WHERE s.name = 'shared_preload_libraries') END",
         )
         .fetch_one(connection)
         .await?;
