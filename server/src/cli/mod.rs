@@ -7,7 +7,7 @@ pub mod user;
 
 use crate::{
     config::{Overrides, Settings, value},
-    logging, openapi, router, serve,
+    demo, logging, openapi, router, serve,
 };
 use clap::{Args, Parser, Subcommand};
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
@@ -36,6 +36,13 @@ struct Common {
 enum Command {
     /// Watch the configured targets and answer pages and API
     Serve(Listen),
+    /// Try the console: a private PostgreSQL and Redis with a sample shop and live traffic
+    Demo {
+        #[command(flatten)]
+        listen: Listen,
+        #[command(flatten)]
+        demo: demo::DemoArgs,
+    },
     /// Look whether everything the console needs is there, and say what is missing
     Check {
         #[command(flatten)]
@@ -101,6 +108,11 @@ async fn execute(cli: Cli) -> Result<ExitCode, Failure> {
             let watched: Vec<String> = settings.targets.iter().map(|target| target.id.to_string()).collect();
             let ready = move |address| println!("Headroom watches {} on http://{address}", watched.join(", "));
             serve::serve(settings, serve::stop_on_signal(), ready).await?;
+        }
+        Command::Demo { listen, demo } => {
+            let settings = settings(&common, listen.listen)?;
+            logging::start(&settings.log);
+            demo::run(demo, settings, common.data_dir, serve::stop_on_signal()).await?;
         }
         Command::Check { listen, json } => return check::run(settings(&common, listen.listen), json).await,
         Command::User(command) => user::run(command, &settings(&common, None)?).await?,
