@@ -19,7 +19,9 @@ pub fn say(page: &str, servers: &Servers) {
         None => println!("  Redis       not found on this machine; the demo goes on without it"),
     }
     println!();
-    println!("  Ctrl-C stops everything. An outage to look at: `kill -USR1 {pid}` stops PostgreSQL and starts it again,");
+    println!(
+        "  Ctrl-C stops everything. An outage to look at: `kill -USR1 {pid}` stops PostgreSQL and starts it again,"
+    );
     println!("  `kill -USR2 {pid}` does the same with Redis.");
     println!();
 }

@@ -107,9 +107,8 @@ impl Workload {
     /// Ends the traffic: statements in flight finish, at most ten seconds are waited.
     pub async fn stop(mut self) {
         self.stop.cancel();
-        let drained = tokio::time::timeout(Duration::from_secs(10), async {
-            while self.tasks.join_next().await.is_some() {}
-        });
+        let drained =
+            tokio::time::timeout(Duration::from_secs(10), async { while self.tasks.join_next().await.is_some() {} });
         if drained.await.is_err() {
             self.tasks.abort_all();
         }

@@ -24,7 +24,10 @@ async fn block(shop: &Shop) -> anyhow::Result<()> {
     let mut connection = shop.pools.acquire(Lane::Batch).await?;
     let mut transaction = connection.begin().await?;
     sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0").execute(&mut *transaction).await?;
-    sqlx::query("UPDATE shop.products SET updated_at = now() WHERE id <= $1").bind(60_i64).execute(&mut *transaction).await?;
+    sqlx::query("UPDATE shop.products SET updated_at = now() WHERE id <= $1")
+        .bind(60_i64)
+        .execute(&mut *transaction)
+        .await?;
     shop.wait(shop.rates.blocker_holds).await;
     transaction.commit().await?;
     Ok(())
