@@ -3,6 +3,9 @@
 //! Policies live here (who may call what, how an error is written, which address is listened on); mechanisms live in
 //! `headroom-engine`. [`router`] is the readable list of endpoints; [`serve`] is the life of the process.
 
+// The types of the pages nest deeply; laying them out follows every level.
+#![recursion_limit = "512"]
+
 pub mod access;
 pub mod api;
 pub mod assets;
