@@ -71,7 +71,7 @@ pub fn Nav() -> impl IntoView {
             <div class="nav-foot">
                 <span class="lbl">{move || format!("UTC, {}", format::date(frame.now.get()))}</span>
                 <Show when=move || frame.alive.get()>
-                    <button type="button" class="lbl" on:click=help>
+                    <button type="button" class="lbl nav-help" on:click=help>
                         <kbd>"?"</kbd>
                         " Keyboard help"
                     </button>

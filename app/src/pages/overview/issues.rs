@@ -154,7 +154,9 @@ fn IssueRow(issue: Memo<Option<Issue>>) -> impl IntoView {
                 if suggested.get() {
                     view! {
                         <span class="st" style="color:var(--accent)">
-                            <Glyph icon=Icon::Wrench small=true/>
+                            <span class="wrench">
+                                <Glyph icon=Icon::Wrench small=true/>
+                            </span>
                             <span class="vh">"Recommendation"</span>
                         </span>
                     }
