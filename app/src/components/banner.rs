@@ -23,4 +23,5 @@ pub fn Banner(
             <span class="push flow">{action.run()}</span>
         </div>
     }
+    .into_any()
 }

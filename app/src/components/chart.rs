@@ -47,4 +47,5 @@ pub fn Chart(#[prop(into)] plot: Signal<Plot>, on_zoom: Callback<(Timestamp, Tim
             </tbody>
         </table>
     }
+    .into_any()
 }

@@ -45,4 +45,5 @@ pub fn CopyButton(
             </button>
         </Show>
     }
+    .into_any()
 }

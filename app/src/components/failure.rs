@@ -41,4 +41,5 @@ pub fn Failure(error: AppError, retry: Callback<()>) -> impl IntoView {
             </div>
         </section>
     }
+    .into_any()
 }

@@ -114,6 +114,7 @@ pub fn OperationRow(#[prop(into)] operation: Signal<Operation>) -> impl IntoView
             {move || refused.get().map(|error| view! { <Mark status=Some(Band::Critical) text=error.message/> })}
         </div>
     }
+    .into_any()
 }
 
 #[cfg(test)]

@@ -49,4 +49,5 @@ pub fn PageSkeleton() -> impl IntoView {
             </div>
         </section>
     }
+    .into_any()
 }

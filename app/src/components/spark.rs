@@ -29,4 +29,5 @@ pub fn Spark(
             inner_html=paths
         ></svg>
     }
+    .into_any()
 }

@@ -70,6 +70,7 @@ pub fn Mark(#[prop(into)] status: Signal<Status>, #[prop(optional, into)] text: 
             <span>{move || text.clone().unwrap_or_else(|| word(status.get()).to_owned())}</span>
         </span>
     }
+    .into_any()
 }
 
 /// Shape alone on screen; the word is for assistive technology.
@@ -81,4 +82,5 @@ pub fn MarkOnly(#[prop(into)] status: Signal<Status>, #[prop(optional, into)] te
             <span class="vh">{move || text.clone().unwrap_or_else(|| word(status.get()).to_owned())}</span>
         </span>
     }
+    .into_any()
 }

@@ -33,4 +33,5 @@ pub fn Bar() -> impl IntoView {
             <UserMenu/>
         </header>
     }
+    .into_any()
 }

@@ -52,4 +52,5 @@ pub fn KeyboardHelp() -> impl IntoView {
             </div>
         </dialog>
     }
+    .into_any()
 }

@@ -98,6 +98,7 @@ pub fn LiveIndicator() -> impl IntoView {
             </span>
         </span>
     }
+    .into_any()
 }
 
 #[cfg(test)]

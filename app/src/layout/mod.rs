@@ -148,4 +148,5 @@ pub fn Framed() -> impl IntoView {
         </div>
         <help::KeyboardHelp/>
     }
+    .into_any()
 }

@@ -26,6 +26,7 @@ fn PageLink(path: &'static str, name: &'static str, icon: Icon) -> impl IntoView
             <span class="lbl">{name}</span>
         </a>
     }
+    .into_any()
 }
 
 /// The links, each wrapped by `wrap`.
@@ -42,6 +43,7 @@ fn Logo() -> impl IntoView {
             <path d="M4 7v11M16 7v11M4 13h12" stroke="currentColor" stroke-width="2.5" fill="none"></path>
         </svg>
     }
+    .into_any()
 }
 
 /// The column of names; a rail of icons where room is short.
@@ -80,6 +82,7 @@ pub fn Nav() -> impl IntoView {
             </div>
         </nav>
     }
+    .into_any()
 }
 
 /// The bottom bar of narrow screens.
@@ -94,4 +97,5 @@ pub fn Tabbar() -> impl IntoView {
             </a>
         </nav>
     }
+    .into_any()
 }

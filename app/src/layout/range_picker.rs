@@ -153,4 +153,5 @@ pub fn RangePicker() -> impl IntoView {
             </div>
         </details>
     }
+    .into_any()
 }

@@ -110,4 +110,5 @@ pub fn Share() -> impl IntoView {
             </div>
         </details>
     }
+    .into_any()
 }

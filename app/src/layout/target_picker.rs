@@ -113,4 +113,5 @@ pub fn TargetPicker() -> impl IntoView {
             </div>
         </details>
     }
+    .into_any()
 }

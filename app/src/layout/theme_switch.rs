@@ -44,4 +44,5 @@ pub fn ThemeSwitch() -> impl IntoView {
             </form>
         </details>
     }
+    .into_any()
 }

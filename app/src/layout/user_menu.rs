@@ -60,6 +60,7 @@ pub fn UserMenu() -> impl IntoView {
             </div>
         </details>
     }
+    .into_any()
 }
 
 #[cfg(test)]

@@ -98,6 +98,7 @@ fn Confirm(scope: Memo<ResetScope>, answers: Resource<Answers>) -> impl IntoView
             </Transition>
         </section>
     }
+    .into_any()
 }
 
 #[component]
@@ -118,4 +119,5 @@ fn ResetForm(preview: ResetPreview, target: Signal<String>) -> impl IntoView {
             <button class="btn danger solid">"Reset now"</button>
         </form>
     }
+    .into_any()
 }

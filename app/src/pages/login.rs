@@ -83,4 +83,5 @@ fn Login() -> impl IntoView {
             </section>
         </main>
     }
+    .into_any()
 }

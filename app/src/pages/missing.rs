@@ -26,4 +26,5 @@ pub fn Missing() -> impl IntoView {
             </section>
         </main>
     }
+    .into_any()
 }

@@ -53,4 +53,5 @@ pub fn Actions() -> impl IntoView {
             </div>
         </section>
     }
+    .into_any()
 }

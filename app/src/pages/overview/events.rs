@@ -97,4 +97,5 @@ pub fn Events() -> impl IntoView {
             </div>
         </section>
     }
+    .into_any()
 }

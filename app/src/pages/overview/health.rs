@@ -151,6 +151,7 @@ pub fn HealthRow() -> impl IntoView {
             </div>
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -215,6 +216,7 @@ fn Ledger(health: Memo<Health>, minute: Memo<Timestamp>) -> impl IntoView {
             </table>
         </div>
     }
+    .into_any()
 }
 
 #[cfg(test)]

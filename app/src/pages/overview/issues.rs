@@ -131,6 +131,7 @@ pub fn Issues() -> impl IntoView {
             </div>
         </section>
     }
+    .into_any()
 }
 
 /// One issue. Its parts change one by one, so that an open remedy stays open.
@@ -175,6 +176,7 @@ fn IssueRow(issue: Memo<Option<Issue>>) -> impl IntoView {
             </div>
         </li>
     }
+    .into_any()
 }
 
 #[component]

@@ -88,4 +88,5 @@ fn Loaded(present: Overview, past: Result<Timeline, AppError>) -> impl IntoView 
         <trends::Trends/>
         {store.keep_fresh()}
     }
+    .into_any()
 }

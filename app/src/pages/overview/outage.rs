@@ -75,6 +75,7 @@ pub fn Outages() -> impl IntoView {
             <Banner status=None>"Connecting to PostgreSQL; the first figures follow within a few seconds."</Banner>
         </Show>
     }
+    .into_any()
 }
 
 /// Banners for what could not be read lately (old data stays) and for a range that was not understood.
@@ -117,6 +118,7 @@ pub fn PageNotices() -> impl IntoView {
         {move || store.present_error.get().map(|error| failed(error, "Figures could not be read again."))}
         {move || store.past_error.get().map(|error| failed(error, "History could not be read."))}
     }
+    .into_any()
 }
 
 #[cfg(test)]

@@ -227,6 +227,7 @@ pub fn ResetRow() -> impl IntoView {
             {question}
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -237,4 +238,5 @@ fn Busy(text: &'static str) -> impl IntoView {
             {text}
         </button>
     }
+    .into_any()
 }

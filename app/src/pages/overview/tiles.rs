@@ -119,6 +119,7 @@ pub fn Tiles() -> impl IntoView {
             {tiles.into_iter().map(|(component, scores)| view! { <Tile component scores/> }).collect_view()}
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -181,6 +182,7 @@ fn Tile(component: Component, scores: MetricId) -> impl IntoView {
             </dl>
         </div>
     }
+    .into_any()
 }
 
 #[cfg(test)]

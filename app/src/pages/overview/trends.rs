@@ -170,6 +170,7 @@ pub fn Trends() -> impl IntoView {
             {row(lower, false)}
         </section>
     }
+    .into_any()
 }
 
 #[component]
@@ -206,6 +207,7 @@ fn SmallChart(chart: Small) -> impl IntoView {
             <Chart plot on_zoom=zoom/>
         </div>
     }
+    .into_any()
 }
 
 /// The frame of a chart whose data could not be read.
