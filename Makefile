@@ -11,7 +11,6 @@ NATIVE := --workspace --exclude headroom-frontend
 WASM   := --package headroom-frontend --target wasm32-unknown-unknown
 STEP   := @scripts/step
 BUNDLE := target/debug/headroom-bundle
-export CARGO_TERM_PROGRESS_WHEN ?= auto
 
 .PHONY: run
 run: build ## set up, build, and start a sample shop with its console (ARGS="--listen 127.0.0.1:4000")

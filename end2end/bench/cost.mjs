@@ -2,7 +2,7 @@
 // of the demo's workload. Figures come from /proc, so they are the kernel's and not our own.
 //   node end2end/bench/cost.mjs [seconds]        needs target/{release,debug}/headroom, psql
 import { spawn, execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,7 @@ const binary = process.env.HEADROOM_BIN
   ?? ['target/release/headroom', 'target/debug/headroom'].find(existsSync)
   ?? fail('build first: make release (or make run)');
 const work = mkdtempSync(join(tmpdir(), 'headroom-cost-'));
+chmodSync(work, 0o711); // as root the servers run as another user, who must be able to enter
 const children = [];
 
 function fail(message) {

@@ -168,3 +168,28 @@ async fn each_test_gets_a_database_of_its_own_on_every_version() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_login_has_no_rights_and_its_password_is_kept_nowhere() {
+    test::on_each_postgres(async |database| {
+        database.server().create_login("visitor").await.unwrap();
+        database.server().create_login("visitor").await.unwrap();
+        let mut visitor =
+            sqlx::PgConnection::connect(&database.server().url_as("visitor", database.name())).await.unwrap();
+        let powers: bool = sqlx::query_scalar(
+            "SELECT rolsuper OR rolcreatedb OR rolcreaterole FROM pg_roles WHERE rolname = current_user",
+        )
+        .fetch_one(&mut visitor)
+        .await
+        .unwrap();
+        assert!(!powers);
+        let mut connection = database.connect().await.unwrap();
+        let kept: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM pg_stat_statements WHERE query ILIKE 'create role%password%'")
+                .fetch_one(&mut connection)
+                .await
+                .unwrap();
+        assert_eq!(kept, 0);
+    })
+    .await;
+}
