@@ -8,7 +8,7 @@ use crate::{
     process::{self, pid_of},
 };
 use sqlx::{
-    AssertSqlSafe, Connection, PgConnection,
+    AssertSqlSafe, ConnectOptions, Connection, PgConnection,
     postgres::{PgConnectOptions, PgSslMode},
 };
 use std::{
@@ -204,6 +204,7 @@ impl Postgres {
             .database(database)
             .ssl_mode(PgSslMode::Disable)
             .application_name("headroom-sandbox")
+            .disable_statement_logging() // one of them holds a password
     }
 
     async fn launch(&mut self, wanted: Option<u16>) -> Result<()> {

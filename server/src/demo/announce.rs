@@ -27,14 +27,21 @@ pub fn say(page: &str, servers: &Servers) {
 }
 
 /// For programs: `demo.json` in the data directory while the demo runs. It holds passwords, so it is for its owner alone.
-pub struct Card(PathBuf);
+pub struct Card {
+    path: PathBuf,
+    page: String,
+}
 
 impl Card {
-    /// Writes the file in one step: a reader finds all of it or nothing.
-    pub fn write(folder: &Path, page: &str, servers: &Servers) -> io::Result<Self> {
+    pub fn new(folder: &Path, page: &str) -> Self {
+        Card { path: folder.join("demo.json"), page: page.to_owned() }
+    }
+
+    /// Writes the file in one step: a reader finds all of it or what was there before.
+    pub fn write(&self, servers: &Servers) -> io::Result<()> {
         let postgres = &servers.postgres;
         let card = json!({
-            "url": page,
+            "url": self.page,
             "pid": std::process::id(),
             "postgresUrl": servers.postgres_url(),
             "postgresPid": postgres.pid(),
@@ -44,16 +51,15 @@ impl Card {
             "redisUrl": servers.redis_url(),
             "redisPid": servers.redis.as_ref().and_then(|redis| redis.pid()),
         });
-        let (path, draft) = (folder.join("demo.json"), folder.join("demo.json.draft"));
+        let draft = self.path.with_extension("json.draft");
         let file = fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(&draft)?;
         serde_json::to_writer(file, &card)?;
-        fs::rename(&draft, &path)?;
-        Ok(Card(path))
+        fs::rename(&draft, &self.path)
     }
 }
 
 impl Drop for Card {
     fn drop(&mut self) {
-        let _gone_already = fs::remove_file(&self.0);
+        let _gone_already = fs::remove_file(&self.path);
     }
 }

@@ -1,7 +1,7 @@
 //! Loads the sample shop, once a data directory, with progress.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{ConnectOptions, Connection, Executor, postgres::PgConnectOptions};
 use std::{io::IsTerminal, time::Instant};
 
 const SCHEMA: &str = include_str!("schema.sql");
@@ -26,7 +26,9 @@ fn steps() -> Vec<Step> {
 /// # Errors
 /// The server cannot be reached or refuses a statement.
 pub async fn load(url: &str) -> Result<(), sqlx::Error> {
-    let mut connection = PgConnection::connect(url).await?;
+    // These statements are long and slow by nature; sqlx would log every one with its text.
+    let options = url.parse::<PgConnectOptions>()?.disable_statement_logging();
+    let mut connection = options.application_name("shop/load").connect().await?;
     let there: bool =
         sqlx::query_scalar("SELECT to_regclass('shop.events') IS NOT NULL").fetch_one(&mut connection).await?;
     if !there {

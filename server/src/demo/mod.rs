@@ -109,7 +109,8 @@ impl Shop {
         let Ok(address) = ready.await else { return Ok(()) };
         let page = format!("http://{address}");
         announce::say(&page, servers);
-        let _card = announce::Card::write(&self.folder, &page, servers).context("demo.json cannot be written")?;
+        let card = announce::Card::new(&self.folder, &page);
+        card.write(servers).context("demo.json cannot be written")?;
 
         let application = servers.application();
         tokio::select! {
@@ -123,7 +124,8 @@ impl Shop {
                 _ = redis_signal.recv() => servers.toggle_redis().await,
                 () = self.stop.cancelled() => break,
             };
-            if let Err(error) = toggled {
+            // Process numbers have changed.
+            if let Err(error) = toggled.and_then(|()| Ok(card.write(servers)?)) {
                 eprintln!("{error:#}");
             }
         }

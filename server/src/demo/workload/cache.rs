@@ -7,7 +7,7 @@ use headroom_engine::pool::Lane;
 use rand::{Rng, rngs::StdRng};
 
 /// Seconds a product stays in Redis.
-const PRODUCT_TTL: u64 = 90;
+const PRODUCT_TTL: u64 = 240;
 /// Seconds a session stays in Redis.
 const SESSION_TTL: u64 = 1_800;
 
