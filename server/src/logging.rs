@@ -7,7 +7,8 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt, util:
 
 /// Starts logging to standard error. Called once; a second call keeps the first.
 pub fn start(settings: &LogSettings) {
-    let filter = EnvFilter::builder().parse_lossy(&settings.filter);
+    // sqlx logs the text of slow statements, which may hold literals: never, whatever the filter says.
+    let filter = EnvFilter::builder().parse_lossy(format!("{},sqlx::query=off", settings.filter));
     let is_text = match settings.format {
         Format::Text => true,
         Format::Json => false,

@@ -15,7 +15,7 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 /// The range a page shows when its URL names none.
-pub const DEFAULT_FROM: &str = "now-6h";
+pub const DEFAULT_FROM: &str = "now-1h";
 /// The end a page shows when its URL names none.
 pub const DEFAULT_TO: &str = "now";
 /// The longest range a query may ask for: 25 months of hours.

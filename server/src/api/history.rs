@@ -33,7 +33,7 @@ pub struct HistoryQuery {
     #[param(example = "database.query_latency_p95,database.connections")]
     pub metric: String,
     /// Start: `now-6h`, `now/d`, epoch milliseconds, ISO 8601.
-    #[param(default = "now-6h")]
+    #[param(default = "now-1h")]
     pub from: Option<String>,
     /// End, as `from`.
     #[param(default = "now")]
