@@ -1,0 +1,200 @@
+//! A console over a real PostgreSQL and Redis, answering on a free port.
+
+use headroom_engine::{
+    clock::Clock,
+    collect::CollectSettings,
+    console::{Console, ConsoleConfig},
+    health::HealthSettings,
+    pool::PoolProfile,
+    store::{self, Retention},
+    target::TargetConfig,
+};
+use headroom_model::{Role, TargetId};
+use headroom_sandbox::test::{self, TestDatabase, TestRedis};
+use headroom_server::{
+    assets::Dist,
+    router::router,
+    web::{Web, WebSettings},
+};
+use reqwest::{Client, Method, RequestBuilder, Response, redirect::Policy};
+use serde_json::Value;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+/// The name of the watched target.
+pub const TARGET: &str = "orders";
+/// Passes the rule of 12 characters.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// A running console. Stop it with [`Harness::stop`], so that no task outlives its test's runtime.
+pub struct Harness {
+    pub console: Arc<Console>,
+    pub address: SocketAddr,
+    pub stop: CancellationToken,
+    pub client: Client,
+    serving: JoinHandle<()>,
+    dist: tempfile::TempDir,
+    _database: TestDatabase,
+    _redis: TestRedis,
+}
+
+/// Bearer tokens by role.
+pub struct Tokens {
+    pub viewer: String,
+    pub operator: String,
+    pub admin: String,
+}
+
+impl Harness {
+    /// A console without users and tokens.
+    pub async fn open() -> Self {
+        Harness::start(Ipv4Addr::LOCALHOST.into()).await
+    }
+
+    /// A console with a token a role.
+    pub async fn guarded() -> (Self, Tokens) {
+        let harness = Harness::open().await;
+        let access = &harness.console.access;
+        let token = async |role: Role| access.add_token(role.as_str(), role, None).await.unwrap();
+        let tokens = Tokens {
+            viewer: token(Role::Viewer).await,
+            operator: token(Role::Operator).await,
+            admin: token(Role::Admin).await,
+        };
+        (harness, tokens)
+    }
+
+    /// A console that believes to listen on `ip`; it really listens on loopback, as tests must.
+    pub async fn start(ip: std::net::IpAddr) -> Self {
+        let database = test::database().await.unwrap();
+        let redis = test::redis().await.unwrap();
+        let target = TargetConfig {
+            id: TargetId(TARGET.to_owned()),
+            database_url: database.url(),
+            redis_url: Some(redis.url()),
+            pool: PoolProfile::default(),
+        };
+        let config = ConsoleConfig {
+            targets: vec![target],
+            collect: CollectSettings { live_every: Duration::from_secs(1), ..CollectSettings::default() },
+            health: HealthSettings::default(),
+            retention: Retention::default(),
+        };
+        let store = store::open("sqlite::memory:").await.unwrap();
+        let console = Console::start(config, store, Clock::system()).await.unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let dist = bundle();
+        let settings = WebSettings {
+            listen: SocketAddr::new(ip, address.port()),
+            request_timeout: Duration::from_secs(20),
+            keep_alive: Duration::from_secs(15),
+        };
+        let web = Web::new(console.clone(), Dist::Folder(dist.path().into()), settings, stop.clone());
+        let service = router(web).into_make_service_with_connect_info::<SocketAddr>();
+        let stopped = stop.clone().cancelled_owned();
+        let serving = tokio::spawn(async move {
+            axum::serve(listener, service).with_graceful_shutdown(stopped).await.unwrap();
+        });
+        let client = Client::builder().redirect(Policy::none()).build().unwrap();
+        Harness { console, address, stop, client, serving, dist, _database: database, _redis: redis }
+    }
+
+    /// The folder of the browser bundle.
+    pub fn dist(&self) -> &std::path::Path {
+        self.dist.path()
+    }
+
+    /// A request to a path.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("http://{}{path}", self.address))
+    }
+
+    /// The answer to a GET.
+    pub async fn get(&self, path: &str) -> Response {
+        self.request(Method::GET, path).send().await.unwrap()
+    }
+
+    /// The data of a successful GET.
+    pub async fn data(&self, path: &str) -> Value {
+        let response = self.get(path).await;
+        assert_eq!(response.status(), 200, "{path}");
+        data(response).await
+    }
+
+    /// The answer to a POST of JSON.
+    pub async fn post(&self, path: &str, body: &Value) -> Response {
+        self.request(Method::POST, path).json(body).send().await.unwrap()
+    }
+
+    /// A POST of a form.
+    pub fn form(&self, path: &str, fields: &[(&str, &str)]) -> RequestBuilder {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.request(Method::POST, path).header("content-type", "application/x-www-form-urlencoded").body(body)
+    }
+
+    /// The answer to a POST of a form.
+    pub async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Response {
+        self.form(path, fields).send().await.unwrap()
+    }
+
+    /// Waits until the first sample is published.
+    pub async fn sampled(&self) {
+        let mut feed = self.console.subscribe();
+        let target = TargetId(TARGET.to_owned());
+        let wait = async {
+            while self.console.latest(&target).is_none_or(|live| live.figures.is_empty()) {
+                // A message a second; a missed one is as good as any.
+                let _ = feed.recv().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("the first sample within 20 s");
+    }
+
+    /// Ends feeds, requests and engines.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        tokio::time::timeout(Duration::from_secs(10), self.serving).await.expect("requests end in time").unwrap();
+        self.console.shutdown().await;
+    }
+}
+
+/// The data of an envelope.
+pub async fn data(response: Response) -> Value {
+    let mut envelope: Value = response.json().await.unwrap();
+    assert_eq!(envelope["success"], true, "{envelope}");
+    envelope["data"].take()
+}
+
+/// The problem document of a refusal, checked against its status.
+pub async fn problem(response: Response, status: u16, kind: &str) -> Value {
+    assert_eq!(response.status(), status);
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+    let problem: Value = response.json().await.unwrap();
+    assert_eq!(problem["success"], false);
+    assert_eq!(problem["type"], format!("/api/docs#problem-{kind}"), "{problem}");
+    assert_eq!(problem["status"], status);
+    assert_eq!(problem["requestId"], id);
+    problem
+}
+
+/// A bundle with the files that pages name.
+fn bundle() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = serde_json::json!({
+        "pkg": "/pkg/0123", "js": "/pkg/0123/frontend.js", "wasm": "/pkg/0123/frontend.wasm",
+        "css": "/assets/main-0123.css", "echarts": "/assets/echarts-0123.js", "split_js": "split.js",
+        "prefetch": {}, "fonts": [],
+    });
+    std::fs::write(folder.path().join("assets.json"), manifest.to_string()).unwrap();
+    std::fs::create_dir(folder.path().join("assets")).unwrap();
+    std::fs::write(folder.path().join("assets/main-0123.css"), "body{}").unwrap();
+    folder
+}

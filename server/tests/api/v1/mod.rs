@@ -1,0 +1,15 @@
+//! `/api/v1`.
+
+mod audit;
+mod events;
+mod health;
+mod history;
+mod openapi;
+mod operations;
+mod pool;
+mod probes;
+mod session;
+mod stats;
+mod stream;
+mod tokens;
+mod users;
