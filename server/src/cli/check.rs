@@ -1,6 +1,6 @@
 //! `headroom check`: the doctor's report on the terminal or as JSON.
 
-use super::Failure;
+use super::{Failure, print};
 use crate::{config::Settings, doctor};
 use std::process::ExitCode;
 
@@ -10,10 +10,8 @@ use std::process::ExitCode;
 /// The report cannot be written.
 pub async fn run(settings: Result<Settings, Failure>, json: bool) -> Result<ExitCode, Failure> {
     let report = doctor::examine(settings.map_err(|failure| failure.to_string())).await;
-    if json {
-        println!("{}", serde_json::to_string_pretty(&report).map_err(anyhow::Error::from)?);
-    } else {
-        print!("{report}");
-    }
+    let text =
+        if json { serde_json::to_string_pretty(&report).map_err(anyhow::Error::from)? } else { report.to_string() };
+    print(&text)?;
     Ok(if report.passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

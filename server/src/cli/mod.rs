@@ -119,10 +119,22 @@ async fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Token(command) => token::run(command, &settings(&common, None)?).await?,
         Command::Openapi => {
             let document = openapi::document(&router::endpoints());
-            println!("{}", document.to_pretty_json().map_err(anyhow::Error::from)?);
+            print(&document.to_pretty_json().map_err(anyhow::Error::from)?)?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a result. A reader that has seen enough (`| head`) is no trouble.
+///
+/// # Errors
+/// Standard output cannot be written.
+fn print(text: &str) -> Result<(), Failure> {
+    use std::io::{ErrorKind, Write, stdout};
+    match writeln!(stdout(), "{}", text.trim_end()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(anyhow::Error::from(error).into()),
+        _ => Ok(()),
+    }
 }
 
 fn settings(common: &Common, listen: Option<SocketAddr>) -> Result<Settings, Failure> {

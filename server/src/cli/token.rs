@@ -1,6 +1,6 @@
 //! `headroom token`: bearer tokens for scrapers, pipelines and scripts.
 
-use super::{Failure, user::refused};
+use super::{Failure, print, user::refused};
 use crate::{
     config::{Settings, value::parse_span},
     serve::open_store,
@@ -48,19 +48,19 @@ pub async fn run(command: Command, settings: &Settings) -> Result<(), Failure> {
             let expires_at =
                 expires_in.map(|span| clock.now().plus_millis(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)));
             // The token alone goes to standard output, so that it can be piped into a secret store.
-            println!("{}", access.add_token(&name, role, expires_at).await.map_err(refused)?);
+            print(&access.add_token(&name, role, expires_at).await.map_err(refused)?)?;
             eprintln!("{name} acts as {role}{}. This token is not shown again.", until(expires_at));
         }
         Command::Remove { name } => {
             if !access.remove_token(&name).await.map_err(refused)? {
                 return Err(Failure::Usage(format!("no token is named \"{name}\"")));
             }
-            println!("{name} is gone.");
+            print(&format!("{name} is gone."))?;
         }
         Command::List => {
             for token in access.tokens().await.map_err(refused)? {
                 let (name, role, since) = (token.name, token.role.as_str(), token.created_at.to_rfc3339());
-                println!("{name:<24} {role:<9} since {since}{}", until(token.expires_at));
+                print(&format!("{name:<24} {role:<9} since {since}{}", until(token.expires_at)))?;
             }
         }
     }

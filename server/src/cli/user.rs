@@ -1,6 +1,6 @@
 //! `headroom user`: who can sign in.
 
-use super::{Failure, password};
+use super::{Failure, password, print};
 use crate::{config::Settings, serve::open_store};
 use headroom_engine::{
     access::{Access, AccessError},
@@ -43,17 +43,18 @@ pub async fn run(command: Command, settings: &Settings) -> Result<(), Failure> {
         Command::Add { name, role, password_file } => {
             let password = password::read(&name, password_file.as_deref())?;
             access.add_user(&name, role, &password).await.map_err(refused)?;
-            println!("{name} can sign in as {role}.");
+            print(&format!("{name} can sign in as {role}."))?;
         }
         Command::Remove { name } => {
             if !access.remove_user(&name).await.map_err(refused)? {
                 return Err(Failure::Usage(format!("no user is named \"{name}\"")));
             }
-            println!("{name} is gone, its sessions have ended.");
+            print(&format!("{name} is gone, its sessions have ended."))?;
         }
         Command::List => {
             for user in access.users().await.map_err(refused)? {
-                println!("{:<24} {:<9} since {}", user.name, user.role.as_str(), user.created_at.to_rfc3339());
+                let (name, role, since) = (user.name, user.role.as_str(), user.created_at.to_rfc3339());
+                print(&format!("{name:<24} {role:<9} since {since}"))?;
             }
         }
     }

@@ -35,7 +35,10 @@ pub async fn examine(settings: Result<Settings, String>) -> Report {
 
 async fn console(settings: &Settings) -> Vec<Finding> {
     let configuration = match settings.console() {
-        Ok(config) => Finding::good("configuration", format!("{} targets", config.targets.len())),
+        Ok(config) => {
+            let names: Vec<&str> = config.targets.iter().map(|target| target.id.as_str()).collect();
+            Finding::good("configuration", format!("watches {}", names.join(", ")))
+        }
         Err(error) => Finding::wrong("configuration", error.to_string()),
     };
     let store = match open_store(settings).await {

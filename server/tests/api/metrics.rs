@@ -8,7 +8,8 @@ use reqwest::Method;
 async fn scrapers_get_text_and_people_json() {
     let (harness, _tokens) = Harness::guarded().await;
     harness.sampled().await;
-    let text = harness.request(Method::GET, "/metrics").header("accept", "text/plain;version=0.0.4").send().await.unwrap();
+    let text =
+        harness.request(Method::GET, "/metrics").header("accept", "text/plain;version=0.0.4").send().await.unwrap();
     assert!(text.headers()["content-type"].to_str().unwrap().starts_with("text/plain; version=0.0.4"));
     assert!(text.headers()["vary"].to_str().unwrap().contains("accept"));
     let text = text.text().await.unwrap();
