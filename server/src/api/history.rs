@@ -13,13 +13,15 @@ use headroom_model::{
     MetricId, TargetId, Timestamp,
     api::{Envelope, FieldError},
     range::{self, Resolved},
-    series::Series,
+    series::{MAX_POINTS, Series},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 /// Series answered at once.
 const MAX_METRICS: usize = 20;
+/// A month: the coarsest step that can be asked for.
+const MAX_STEP_SECS: u64 = 30 * 86_400;
 /// Minutes in the longest range.
 const MAX_MINUTES: u64 = range::MAX_RANGE_MS.unsigned_abs() / 60_000;
 
@@ -41,6 +43,10 @@ pub struct HistoryQuery {
     /// Minutes before `to`, instead of `from`.
     #[param(minimum = 1)]
     pub duration: Option<u64>,
+    /// Wanted seconds between points. The answer has no more points than this step gives; its `stepMs` says which of the
+    /// readable steps was taken.
+    #[param(minimum = 1, maximum = 2592000)]
+    pub step: Option<u64>,
 }
 
 /// Series of one target over one range.
@@ -57,10 +63,22 @@ pub struct HistoryReport {
     pub series: Vec<Series>,
 }
 
+/// A query that was checked.
+#[derive(Debug)]
+struct Wanted {
+    metrics: Vec<MetricId>,
+    range: Resolved,
+    points: usize,
+}
+
 impl HistoryQuery {
-    /// Checks metrics and range, and names everything that is wrong with them.
-    fn check(&self, now: Timestamp) -> Result<(Vec<MetricId>, Resolved), WebError> {
+    /// Checks metrics, range and step, and names everything that is wrong with them.
+    fn check(&self, now: Timestamp) -> Result<Wanted, WebError> {
         let mut errors = Vec::new();
+        if let Some(step) = self.step.filter(|step| !(1..=MAX_STEP_SECS).contains(step)) {
+            let reason = format!("{step} s; allowed: 1 to {MAX_STEP_SECS}");
+            errors.push(FieldError { field: "step".into(), reason });
+        }
         let names: Vec<&str> = self.metric.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
         if names.is_empty() || names.len() > MAX_METRICS {
             errors.push(FieldError {
@@ -89,7 +107,12 @@ impl HistoryQuery {
             (None, from) => range::resolve(from.unwrap_or(range::DEFAULT_FROM), to, now).map_err(from_range),
         };
         match resolved {
-            Ok(resolved) if errors.is_empty() => Ok((metrics, resolved)),
+            Ok(range) if errors.is_empty() => {
+                // One slot more than whole steps: the first one may start before the range.
+                let points = self.step.map(|step| range.millis().unsigned_abs().div_ceil(step * 1000) + 1);
+                let points = points.map_or(MAX_POINTS, |points| usize::try_from(points).unwrap_or(MAX_POINTS));
+                Ok(Wanted { metrics, range, points })
+            }
             Ok(_) => Err(WebError::invalid(errors)),
             Err(error) => {
                 errors.push(error);
@@ -134,9 +157,10 @@ pub async fn history(
     Params(query): Params<HistoryQuery>,
 ) -> Result<Answer<HistoryReport>, WebError> {
     let target = choose(&web, query.target.as_deref())?;
-    let (metrics, range) = query.check(web.console.clock.now())?;
+    let Wanted { metrics, range, points } = query.check(web.console.clock.now())?;
     let history = &web.console.history;
-    let (series, starts_at) = tokio::try_join!(history.series(&target, &metrics, range), history.starts(&target))?;
+    let series = history.series_within(&target, &metrics, range, points);
+    let (series, starts_at) = tokio::try_join!(series, history.starts(&target))?;
     Ok(Answer(HistoryReport { target, range, starts_at, series }))
 }
 
@@ -153,15 +177,19 @@ mod tests {
             from: from.map(Into::into),
             to: to.map(Into::into),
             duration,
+            step: None,
         }
     }
 
     #[test]
     fn reads_lists_and_durations() {
-        let (metrics, range) = query("redis.keys, pool.max", None, None, Some(90)).check(NOW).unwrap();
-        assert_eq!(metrics, [MetricId::RedisKeys, MetricId::PoolMax]);
-        assert_eq!((range.millis(), range.to, range.live), (90 * 60_000, NOW, true));
-        assert_eq!(query("pool.max", None, None, None).check(NOW).unwrap().1.millis(), 6 * 3_600_000);
+        let wanted = query("redis.keys, pool.max", None, None, Some(90)).check(NOW).unwrap();
+        assert_eq!(wanted.metrics, [MetricId::RedisKeys, MetricId::PoolMax]);
+        assert_eq!((wanted.range.millis(), wanted.range.to, wanted.range.live), (90 * 60_000, NOW, true));
+        assert_eq!(wanted.points, MAX_POINTS);
+        let hours = query("pool.max", None, None, None);
+        assert_eq!(hours.check(NOW).unwrap().range.millis(), 6 * 3_600_000);
+        assert_eq!(HistoryQuery { step: Some(3600), ..hours }.check(NOW).unwrap().points, 7);
     }
 
     #[test]
@@ -175,6 +203,7 @@ mod tests {
             query("pool.max", None, None, Some(0)),
             query("pool.max", None, None, Some(u64::MAX)),
             query("pool.max", None, Some("soon"), Some(5)),
+            HistoryQuery { step: Some(0), ..query("pool.max", None, None, None) },
         ] {
             assert!(bad.check(NOW).is_err(), "{bad:?}");
         }

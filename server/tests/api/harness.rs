@@ -34,6 +34,7 @@ pub const PASSWORD: &str = "correct horse battery";
 /// A running console. Stop it with [`Harness::stop`], so that no task outlives its test's runtime.
 pub struct Harness {
     pub console: Arc<Console>,
+    pub web: Web,
     pub address: SocketAddr,
     pub stop: CancellationToken,
     pub client: Client,
@@ -97,13 +98,13 @@ impl Harness {
             keep_alive: Duration::from_secs(15),
         };
         let web = Web::new(console.clone(), Dist::Folder(dist.path().into()), settings, stop.clone());
-        let service = router(web).into_make_service_with_connect_info::<SocketAddr>();
+        let service = router(web.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let stopped = stop.clone().cancelled_owned();
         let serving = tokio::spawn(async move {
             axum::serve(listener, service).with_graceful_shutdown(stopped).await.unwrap();
         });
         let client = Client::builder().redirect(Policy::none()).build().unwrap();
-        Harness { console, address, stop, client, serving, dist, _database: database, _redis: redis }
+        Harness { console, web, address, stop, client, serving, dist, _database: database, _redis: redis }
     }
 
     /// The folder of the browser bundle.

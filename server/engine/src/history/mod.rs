@@ -116,17 +116,32 @@ impl History {
         metrics: &[MetricId],
         range: Resolved,
     ) -> Result<Vec<Series>, StoreError> {
+        self.series_within(target, metrics, range, MAX_POINTS).await
+    }
+
+    /// As [`History::series`], with at most `max_points` slots; more than [`MAX_POINTS`] are never made.
+    ///
+    /// # Errors
+    /// The store does not answer and memory does not cover the range.
+    pub async fn series_within(
+        &self,
+        target: &TargetId,
+        metrics: &[MetricId],
+        range: Resolved,
+        max_points: usize,
+    ) -> Result<Vec<Series>, StoreError> {
+        let max_points = max_points.clamp(1, MAX_POINTS);
         let ring_starts = lock(&self.targets).get(target).and_then(|recent| recent.ring.starts());
         if let Some(starts) = ring_starts
             && range.millis() <= ring::SPAN_MS
             && (starts <= range.from.plus_millis(2 * RING_STEP_MS) || !self.reaches_before(target, starts).await)
         {
-            let grid = Grid::over(range, RING_STEP_MS, MAX_POINTS);
+            let grid = Grid::over(range, RING_STEP_MS, max_points);
             let targets = lock(&self.targets);
             let slots = |metric| targets.get(target).map_or_else(Vec::new, |recent| recent.ring.slots(metric, grid));
             return Ok(metrics.iter().map(|metric| grid.series(*metric, &slots(*metric))).collect());
         }
-        let mut all = self.store.series(target, metrics, range, MAX_POINTS).await?;
+        let mut all = self.store.series(target, metrics, range, max_points).await?;
         let unwritten: Vec<MinuteRow> =
             lock(&self.targets).get(target).map_or_else(Vec::new, |recent| recent.unwritten().collect());
         for series in &mut all {

@@ -15,6 +15,8 @@ async fn series_cover_the_range_with_gaps_as_null() {
     assert!(slots.len() > 2 && slots.len() <= 1500);
     assert!(slots[0].is_null(), "nothing was measured ten minutes ago");
     assert!(slots.iter().any(|slot| slot == 1.0), "{slots:?}");
+    let coarse = harness.data(&format!("{path}&step=120")).await;
+    assert_eq!(coarse["series"][0]["stepMs"], 120_000);
     harness.stop().await;
 }
 

@@ -1,0 +1,156 @@
+//! The binary as people start it: exit codes, sentences, signals.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail their test")]
+
+use headroom_sandbox::test;
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+/// The binary with nothing of this machine's configuration.
+fn headroom(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_headroom"));
+    command.args(arguments).current_dir(folder).env_clear().env("HOME", folder).stdin(Stdio::null());
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    headroom(folder, arguments).output().unwrap()
+}
+
+/// Refused with code 2 and one line.
+fn refused(output: &Output) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text
+}
+
+#[test]
+fn wrong_configuration_is_one_sentence_and_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(refused(&run(folder.path(), &["serve"])).contains("DATABASE_URL"));
+    std::fs::write(folder.path().join("headroom.toml"), "[retention]\nminuts_days = 3").unwrap();
+    assert!(refused(&run(folder.path(), &["serve"])).contains("did you mean retention.minutes_days?"));
+    assert!(refused(&run(folder.path(), &["serve", "--config", "none.toml"])).contains("none.toml cannot be read"));
+    let usage = run(folder.path(), &["serve", "--listen", "here"]);
+    assert_eq!(usage.status.code(), Some(2));
+}
+
+#[test]
+fn a_taken_port_is_one_sentence_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let mut command = headroom(folder.path(), &["serve", "--listen", &address.to_string()]);
+    let text = refused(&command.env("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none").output().unwrap());
+    assert!(text.contains(&format!("port {}", address.port())) && text.contains("--listen"), "{text}");
+}
+
+#[test]
+fn beyond_loopback_it_starts_only_when_someone_can_sign_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = headroom(folder.path(), &["serve", "--listen", "0.0.0.0:0"]);
+    let output = command
+        .env("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
+        .env("HEADROOM_LOG_FILTER", "off")
+        .output()
+        .unwrap();
+    assert!(refused(&output).contains("headroom user add"));
+}
+
+#[test]
+fn users_and_tokens_come_and_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::write(folder.join("password"), "correct horse battery\n").unwrap();
+    let add = ["user", "add", "ada", "--role", "admin", "--password-file", "password"];
+    assert!(run(folder, &add).status.success());
+    assert!(refused(&run(folder, &add)).contains("exists already"));
+    let mut from_input =
+        headroom(folder, &["user", "add", "bob", "--role", "viewer"]).stdin(Stdio::piped()).spawn().unwrap();
+    from_input.stdin.take().unwrap().write_all(b"short\n").unwrap();
+    assert_eq!(from_input.wait().unwrap().code(), Some(2), "a short password is refused");
+    let users = String::from_utf8(run(folder, &["user", "list"]).stdout).unwrap();
+    assert!(users.contains("ada") && users.contains("admin") && !users.contains("bob"), "{users}");
+
+    let token = run(folder, &["token", "add", "ci", "--expires-in", "90d"]);
+    let printed = String::from_utf8(token.stdout).unwrap();
+    assert!(token.status.success() && printed.trim().starts_with("hr_") && printed.lines().count() == 1, "{printed}");
+    let tokens = String::from_utf8(run(folder, &["token", "list"]).stdout).unwrap();
+    assert!(tokens.contains("ci") && tokens.contains("until") && !tokens.contains(printed.trim()), "{tokens}");
+    assert!(run(folder, &["token", "remove", "ci"]).status.success());
+    assert!(refused(&run(folder, &["token", "remove", "ci"])).contains("no token"));
+}
+
+#[test]
+fn the_document_is_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), &["openapi"]);
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(document["paths"]["/api/v1/health"]["get"].is_object());
+}
+
+#[tokio::test]
+async fn the_doctor_passes_a_whole_target_and_fails_a_dead_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (database, redis) = (test::database().await.unwrap(), test::redis().await.unwrap());
+    let check = |database_url: &str| {
+        let mut command = headroom(folder.path(), &["check", "--json", "--listen", "127.0.0.1:0"]);
+        command.env("DATABASE_URL", database_url).env("REDIS_URL", redis.url()).output().unwrap()
+    };
+    let good = check(&database.url());
+    let report: serde_json::Value = serde_json::from_slice(&good.stdout).unwrap();
+    assert_eq!((good.status.code(), &report["passed"]), (Some(0), &true.into()), "{report}");
+    assert_eq!(report["sections"][1]["title"], "Target main");
+    let secret = "postgres://headroom:hunter2@127.0.0.1:1/none";
+    let dead = check(secret);
+    assert_eq!(dead.status.code(), Some(1));
+    let text = String::from_utf8(dead.stdout).unwrap();
+    assert!(text.contains("\"wrong\"") && !text.contains("hunter2"), "{text}");
+}
+
+#[tokio::test]
+async fn it_answers_and_stops_on_sigterm() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = test::database().await.unwrap();
+    // A free port, given back just before it is used.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = headroom(folder.path(), &["serve", "--listen", &address.to_string()]);
+    let mut process = Running(command.env("DATABASE_URL", database.url()).stderr(Stdio::piped()).spawn().unwrap());
+    let url = format!("http://{address}/api/v1/ready");
+    let started = Instant::now();
+    while !reqwest::get(&url).await.is_ok_and(|response| response.status() == 200) {
+        assert!(started.elapsed() < Duration::from_secs(30), "not ready within 30 s");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let feed = reqwest::get(format!("http://{address}/api/v1/stream")).await.unwrap();
+    let stopping = Instant::now();
+    let pid = process.0.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let status = tokio::task::spawn_blocking(move || process.0.wait().map(|status| (status, process))).await.unwrap();
+    let (status, mut process) = status.unwrap();
+    assert!(status.success(), "{status}");
+    assert!(stopping.elapsed() < Duration::from_secs(10), "an open feed held it up for {:?}", stopping.elapsed());
+    drop(feed);
+    let mut log = String::new();
+    process.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    for line in log.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+    }
+    assert!(log.contains("listening") && log.contains("stopped"), "{log}");
+}
+
+/// Ends the process even when the test fails.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended_already = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
