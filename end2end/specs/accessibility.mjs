@@ -1,0 +1,46 @@
+// axe finds nothing, in both themes and all three widths, closed and with everything open.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { test } from "node:test";
+import { hydrated, open, openAlive, WIDTHS } from "../lib/site.mjs";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+async function findings(page) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+  return violations.flatMap(({ id, help, nodes }) => nodes.map(({ target }) => `${id}: ${help} (${target.join(" ")})`));
+}
+
+for (const theme of ["light", "dark"]) {
+  for (const width of WIDTHS) {
+    test(`Overview, ${theme}, ${width} px`, async (t) => {
+      const page = await openAlive(t, "/", { theme, width });
+      assert.deepEqual(await findings(page), []);
+    });
+  }
+  test(`everything open, ${theme}`, async (t) => {
+    const page = await openAlive(t, "/", { theme });
+    for (const title of ["Target", "Time range", "Theme"]) {
+      await page.getByTitle(title, { exact: true }).click();
+      assert.deepEqual(await findings(page), [], title);
+    }
+    await page.getByText("Share", { exact: true }).click();
+    assert.deepEqual(await findings(page), [], "Share");
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("?");
+    await page.getByRole("dialog", { name: "Keyboard" }).waitFor();
+    assert.deepEqual(await findings(page), [], "Keyboard");
+  });
+  test(`confirm page, ${theme}`, async (t) => {
+    const page = await hydrated(await open(t, "/confirm/reset?target=shop&scope=statements", { theme }));
+    assert.deepEqual(await findings(page), []);
+  });
+  for (const path of ["/login", "/api/docs"]) {
+    test(`${path}, ${theme}`, async (t) => {
+      assert.deepEqual(await findings(await open(t, path, { theme })), []);
+    });
+  }
+}

@@ -1,0 +1,42 @@
+// Nothing scrolls sideways, nothing jumps; and pictures for people.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { openAlive, picture, WIDTHS } from "../lib/site.mjs";
+import { until } from "../lib/wait.mjs";
+
+// Below this, people do not see a shift (Core Web Vitals call 0.1 good).
+const SHIFT_MAX = 0.02;
+
+for (const theme of ["light", "dark"]) {
+  for (const width of WIDTHS) {
+    test(`${width} px, ${theme}`, async (t) => {
+      const page = await openAlive(t, "/", { theme, width });
+      const shift = await page.evaluate(
+        () =>
+          new Promise((resolve) => {
+            let sum = 0;
+            const observer = new PerformanceObserver((list) => {
+              for (const entry of list.getEntries()) if (!entry.hadRecentInput) sum += entry.value;
+            });
+            observer.observe({ type: "layout-shift", buffered: true });
+            setTimeout(() => resolve(sum), 1000);
+          }),
+      );
+      const { scrollWidth, clientWidth, beyond } = await page.evaluate(() => ({
+        scrollWidth: document.documentElement.scrollWidth,
+        clientWidth: document.documentElement.clientWidth,
+        beyond: [...document.querySelectorAll("main *")]
+          .filter((element) => element.getBoundingClientRect().right > innerWidth + 1 && !element.closest(".scroll-x, .vh"))
+          .slice(0, 3)
+          .map((element) => element.outerHTML.slice(0, 120)),
+      }));
+      await page.getByRole("region", { name: "Last 6 hours" }).scrollIntoViewIfNeeded();
+      await until("the charts are drawn", async () => (await page.locator(".chart-frame.is-live").count()) > 0);
+      await page.evaluate(() => scrollTo(0, 0));
+      await picture(page, `overview-${width}-${theme}`);
+      assert.ok(scrollWidth <= clientWidth, `the page is ${scrollWidth} px wide in ${clientWidth} px: ${beyond.join("\n")}`);
+      assert.ok(shift <= SHIFT_MAX, `layout shifted by ${shift.toFixed(3)}`);
+    });
+  }
+}

@@ -1,0 +1,35 @@
+// Reset statistics from the page: preview, confirm, done; then the audit, the timeline and the database agree.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ask, hasPsql } from "../lib/database.mjs";
+import { api, openAlive } from "../lib/site.mjs";
+
+test("statement statistics are reset", async (t) => {
+  const resetAt = () => hasPsql && Date.parse(ask("SELECT stats_reset FROM pg_stat_statements_info"));
+  const before = resetAt();
+  const page = await openAlive(t);
+  const actions = page.getByRole("region", { name: "Actions" });
+  await actions.getByText("Reset…").click();
+  await actions.getByRole("link", { name: /statement/i }).click();
+  const reason = actions.getByLabel("Reason, recorded in the audit");
+  await reason.waitFor();
+  assert.match(await actions.getByRole("status").first().innerText(), /\d/, "the preview counts");
+  await actions.getByRole("button", { name: "Keep" }).click();
+  await reason.waitFor({ state: "hidden" });
+  assert.equal(resetAt(), before, "nothing happens without confirmation");
+
+  await actions.getByText("Reset…").click();
+  await actions.getByRole("link", { name: /statement/i }).click();
+  await reason.fill("tried by a browser");
+  await actions.getByRole("button", { name: "Reset now" }).click();
+  await actions.getByText(/reset at \d\d:\d\d:\d\d/).waitFor();
+
+  const [newest] = await api("/api/v1/audit");
+  assert.equal(newest.reason, "tried by a browser");
+  assert.equal(newest.succeeded, true);
+  assert.match(await actions.innerText(), new RegExp(`Audit entry ${newest.id}\\b`));
+  await page.getByRole("region", { name: "Recent events" }).getByText(/reset/i).first().waitFor();
+  if (hasPsql) assert.ok(resetAt() > before, "the database has reset its statistics");
+  assert.deepEqual(page.problems, []);
+});

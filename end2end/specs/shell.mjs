@@ -1,0 +1,118 @@
+// The frame around the pages: keys, theme, range, target, share, security headers.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { liveState, open, openAlive, site } from "../lib/site.mjs";
+
+test("? lists the keys, and each listed key does what it says", async (t) => {
+  const page = await openAlive(t);
+  await page.keyboard.press("?");
+  const help = page.getByRole("dialog", { name: "Keyboard" });
+  await help.waitFor();
+  await page.keyboard.press("Escape");
+  await help.waitFor({ state: "hidden" });
+  await page.keyboard.press("t");
+  await page.getByRole("navigation", { name: "Relative ranges" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("navigation", { name: "Relative ranges" }).waitFor({ state: "hidden" });
+  await page.keyboard.press("p");
+  await liveState(page).filter({ hasText: "Paused" }).waitFor();
+  assert.match(page.url(), /refresh=off/);
+  await page.keyboard.press("p");
+  await liveState(page).filter({ hasText: "Live" }).waitFor();
+  await page.keyboard.press("z");
+  await page.waitForURL(/from=\d+/);
+  await page.keyboard.press("s");
+  await page.getByLabel("Link", { exact: true }).waitFor();
+  await page.getByLabel("Link", { exact: true }).focus();
+  await page.keyboard.press("?");
+  assert.ok(await help.isHidden(), "keys are off in a field");
+});
+
+test("the theme is chosen without a reload and remembered", async (t) => {
+  const page = await openAlive(t);
+  const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const light = await ground();
+  await page.evaluate(() => (window.untouched = true));
+  await page.getByTitle("Theme", { exact: true }).click();
+  const saved = page.waitForResponse((answer) => answer.url().endsWith("/theme"));
+  await page.getByRole("button", { name: "Dark" }).click();
+  await page.locator("html[data-theme=dark]").waitFor();
+  assert.notEqual(await ground(), light);
+  assert.equal(await page.evaluate(() => window.untouched), true);
+  await saved;
+  await page.reload({ waitUntil: "commit" });
+  await page.locator("html[data-theme=dark]").waitFor();
+});
+
+test("the range is in the address, and a link shows the same view", async (t) => {
+  const page = await openAlive(t);
+  await page.getByTitle("Time range").click();
+  await page.getByRole("link", { name: "Last 1 hour" }).click();
+  await page.waitForURL(/from=now-1h/);
+  await page.getByRole("region", { name: "Last 1 hour" }).waitFor();
+  await page.getByTitle("Time range").click();
+  await page.getByLabel("From").fill("now-3h");
+  await page.getByLabel("To", { exact: true }).fill("now-1h");
+  await page.getByRole("button", { name: "Apply" }).click();
+  await page.waitForURL((url) => url.searchParams.get("from") === "now-3h");
+  await liveState(page).filter({ hasText: "Paused" }).waitFor();
+  const same = await openAlive(t, page.url().slice(site.demo.url.length));
+  await liveState(same).filter({ hasText: "Paused" }).waitFor();
+  await page.goBack();
+  await page.waitForURL(/from=now-1h/);
+});
+
+test("a range that cannot be read is explained", async (t) => {
+  const page = await openAlive(t, "/?from=later");
+  await page.getByText("The range cannot be used").waitFor();
+  await page.getByRole("region", { name: "Health" }).waitFor();
+});
+
+test("share copies a link with a fixed range", async (t) => {
+  const page = await openAlive(t);
+  await page.getByText("Share", { exact: true }).click();
+  const link = new URL(await page.getByLabel("Link", { exact: true }).inputValue());
+  assert.equal(link.origin, site.demo.url);
+  assert.equal(link.searchParams.get("target"), "shop");
+  const hours = (Number(link.searchParams.get("to")) - Number(link.searchParams.get("from"))) / 3_600_000;
+  assert.equal(hours, 6);
+});
+
+test("the target picker names the target and its servers", async (t) => {
+  const page = await openAlive(t);
+  await page.getByTitle("Target", { exact: true }).click();
+  const target = page.getByRole("link", { name: /^shop/ });
+  assert.match(await target.innerText(), new RegExp(`PostgreSQL ${site.demo.postgresVersion ? "\\d+" : ""}`));
+  await target.click();
+  await page.waitForURL(/target=shop/);
+  await page.getByRole("region", { name: "Health" }).waitFor();
+});
+
+test("an unknown target is an error of the page's, the frame stays", async (t) => {
+  const page = await open(t, "/?target=nowhere");
+  await page.getByRole("alert").getByText(/nowhere/).waitFor();
+  await page.getByRole("navigation", { name: "Main", exact: true }).waitFor();
+});
+
+test("no page has this address", async (t) => {
+  const page = await open(t, "/nowhere");
+  assert.equal(page.answer.status(), 404);
+  await page.getByRole("link", { name: "Open Overview" }).click();
+  await page.getByRole("region", { name: "Health" }).waitFor();
+});
+
+test("headers keep strangers out", async (t) => {
+  const page = await openAlive(t);
+  const headers = page.answer.headers();
+  const policy = headers["content-security-policy"];
+  assert.match(policy, /default-src 'self'/);
+  assert.match(policy, /script-src 'self' 'wasm-unsafe-eval' 'nonce-[^']{16,}'/);
+  assert.match(policy, /frame-ancestors 'none'/);
+  assert.doesNotMatch(policy, /unsafe-eval'(?<!wasm-unsafe-eval')|script-src[^;]*unsafe-inline/);
+  assert.equal(headers["x-content-type-options"], "nosniff");
+  const other = await open(t);
+  const nonce = (text) => /'nonce-([^']+)'/.exec(text)[1];
+  assert.notEqual(nonce(other.answer.headers()["content-security-policy"]), nonce(policy), "a nonce is used once");
+  assert.deepEqual(page.problems, []);
+});
