@@ -31,7 +31,7 @@ for (const theme of ["light", "dark"]) {
           .slice(0, 3)
           .map((element) => element.outerHTML.slice(0, 120)),
       }));
-      await page.getByRole("region", { name: "Last 6 hours" }).scrollIntoViewIfNeeded();
+      await page.getByRole("region", { name: "Last 1 hour" }).scrollIntoViewIfNeeded();
       await until("the charts are drawn", async () => (await page.locator(".chart-frame.is-live").count()) > 0);
       await page.evaluate(() => scrollTo(0, 0));
       await picture(page, `overview-${width}-${theme}`);

@@ -26,7 +26,7 @@ test("hydrates without a problem and follows the live feed", async (t) => {
     await page.getByRole("heading", { level: 3, name, exact: true }).waitFor();
   }
   // Charts are taken over once they are in view.
-  await page.getByRole("region", { name: "Last 6 hours" }).scrollIntoViewIfNeeded();
+  await page.getByRole("region", { name: "Last 1 hour" }).scrollIntoViewIfNeeded();
   await until("ECharts draws six charts", async () => (await page.locator(".chart-frame.is-live svg").count()) >= 12);
   assert.deepEqual(page.problems, []);
 });

@@ -25,7 +25,7 @@ test("the server answers with everything Overview has", async (t) => {
   }
   await page.getByRole("region", { name: "Issues and recommendations" }).waitFor();
   await page.getByRole("region", { name: "Recent events" }).getByRole("listitem").first().waitFor();
-  const charts = page.getByRole("region", { name: "Last 6 hours" }).locator(".chart[role=img]");
+  const charts = page.getByRole("region", { name: "Last 1 hour" }).locator(".chart[role=img]");
   assert.equal(await charts.count(), 6);
   for (const chart of await charts.all()) {
     assert.ok((await chart.getAttribute("aria-label")).length > 20, "a chart says in a sentence what it shows");
