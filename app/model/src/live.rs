@@ -33,7 +33,10 @@ pub struct LiveUpdate {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", tag = "type")]
-#[expect(clippy::large_enum_variant, reason = "messages travel behind an Arc; a second box would only add a hop")]
+#[cfg_attr(
+    target_pointer_width = "64",
+    expect(clippy::large_enum_variant, reason = "messages travel behind an Arc; a second box would only add a hop")
+)]
 pub enum LiveMessage {
     /// A sample was published or a target's reach changed.
     Update(Box<LiveUpdate>),

@@ -11,7 +11,7 @@ use std::{
 /// Routes kept apart; what comes later counts as [`OTHER_ROUTES`].
 const MAX_ROUTES: usize = 500;
 
-/// The name of everything past [`MAX_ROUTES`].
+/// The name of everything past the routes kept apart.
 pub const OTHER_ROUTES: &str = "other routes";
 
 /// Counts requests. Shared by the HTTP layer that records and the collector that reads.

@@ -1,7 +1,7 @@
 //! History: five-second samples of the last hour in memory, minutes and hours in the state store, one way to ask.
 //!
 //! A sample goes into the ring and into the open minute of its target; a minute that is over waits for the store. While the
-//! store is away minutes keep waiting (up to [`PENDING_MINUTES`]), and answers include what waits: nothing collected is
+//! store is away minutes keep waiting (up to twelve hours of them), and answers include what waits: nothing collected is
 //! lost or hidden.
 
 mod minute;
