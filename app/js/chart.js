@@ -43,7 +43,13 @@ function paint(handle) {
 
 function draw(handle) {
   const option = revive(handle.option, handle.callbacks);
-  handle.chart.setOption({ ...option, animation: false }, { lazyUpdate: true });
+  // Beside the cursor at the top of the frame, so that the charts of a row can be read together.
+  const position = ([x], _points, _box, _rect, { contentSize: [width], viewSize: [room] }) => [
+    x + width + 12 > room ? Math.max(x - width - 12, 0) : x + 12,
+    0,
+  ];
+  const tooltip = { ...option.tooltip, position, transitionDuration: 0 };
+  handle.chart.setOption({ ...option, tooltip, animation: false }, { lazyUpdate: true });
 }
 
 // Draws on the time axis by dragging: the selected stretch becomes the range of the page.

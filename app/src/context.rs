@@ -75,7 +75,7 @@ impl PageContext {
     /// The role does not suffice, or no request is being answered.
     pub fn require(role: Role) -> Result<Self, AppError> {
         let context = use_context::<PageContext>().ok_or_else(AppError::internal)?;
-        if context.actor.role < role { Err(AppError::forbidden(role)) } else { Ok(context) }
+        if context.actor.role < role { Err(AppError::forbidden(role).answered()) } else { Ok(context) }
     }
 
     /// The target a request names, or the default one.
@@ -89,7 +89,7 @@ impl PageContext {
         let targets = self.console.targets();
         targets.iter().find(|target| target.id.as_str() == name).map(|target| target.id.clone()).ok_or_else(|| {
             let known: Vec<&str> = targets.iter().map(|target| target.id.as_str()).collect();
-            AppError::unknown_target(name, &known)
+            AppError::unknown_target(name, &known).answered()
         })
     }
 }

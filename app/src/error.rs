@@ -65,6 +65,32 @@ impl AppError {
     }
 }
 
+#[cfg(feature = "ssr")]
+impl AppError {
+    /// The same error, with the status of the answer set to match. A page keeps its own status, unless nothing of it
+    /// exists: its panels show what failed.
+    #[must_use]
+    pub fn answered(self) -> Self {
+        use axum::http::{StatusCode, request::Parts};
+        use leptos::prelude::use_context;
+        let is_function = use_context::<Parts>().is_some_and(|request| request.uri.path().starts_with("/api/"));
+        if let Some(answer) = use_context::<leptos_axum::ResponseOptions>()
+            && (is_function || self.code == ErrorCode::NotFound)
+        {
+            answer.set_status(match self.code {
+                ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
+                ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+                ErrorCode::NotFound => StatusCode::NOT_FOUND,
+                ErrorCode::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+                ErrorCode::Refused => StatusCode::CONFLICT,
+                ErrorCode::Unavailable | ErrorCode::Offline => StatusCode::SERVICE_UNAVAILABLE,
+                ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            });
+        }
+        self
+    }
+}
+
 impl fmt::Display for AppError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -102,7 +128,7 @@ impl From<headroom_engine::actions::ActionError> for AppError {
                 return AppError::internal();
             }
         };
-        AppError::new(code, error.to_string())
+        AppError::new(code, error.to_string()).answered()
     }
 }
 
@@ -119,7 +145,7 @@ impl From<headroom_engine::operations::OperationError> for AppError {
                 return AppError::internal();
             }
         };
-        AppError::new(code, error.to_string())
+        AppError::new(code, error.to_string()).answered()
     }
 }
 

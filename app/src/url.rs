@@ -108,6 +108,28 @@ pub fn carried(query: &ParamsMap) -> ParamsMap {
     ["target", "from", "to", "refresh"].into_iter().filter_map(|key| Some((key, query.get(key)?))).collect()
 }
 
+/// A link of the engine (`/?target=x#h-tr`) with the page's target and range carried along where it names none.
+#[must_use]
+pub fn inside(link: &str, query: &ParamsMap) -> String {
+    let (rest, anchor) = link.split_once('#').map_or((link, None), |(rest, anchor)| (rest, Some(anchor)));
+    let (path, own) = rest.split_once('?').unwrap_or((rest, ""));
+    let named: Vec<&str> = own.split('&').filter_map(|pair| pair.split('=').next()).collect();
+    let mut kept = carried(query);
+    for key in named {
+        kept.remove(key);
+    }
+    let mut out = href(path, &kept, &[]);
+    if !own.is_empty() {
+        out.push(if out.contains('?') { '&' } else { '?' });
+        out.push_str(own);
+    }
+    if let Some(anchor) = anchor {
+        out.push('#');
+        out.push_str(anchor);
+    }
+    out
+}
+
 /// Twice the range around the same middle, not beyond `now`: what "zoom out" asks for.
 #[cfg(any(feature = "hydrate", test))]
 #[must_use]
@@ -134,6 +156,15 @@ mod tests {
         assert_eq!(href("/", &q, &[("target", Some("billing"))]), "/?from=now-1h&target=billing");
         assert_eq!(href("/", &q, &[("target", None), ("from", None)]), "/");
         assert_eq!(href("/", &carried(&query(&[("show", "active"), ("to", "now")])), &[]), "/?to=now");
+    }
+
+    #[test]
+    fn links_of_the_engine_keep_the_page_where_it_is() {
+        let q = query(&[("from", "now-1h"), ("show", "active")]);
+        assert_eq!(inside("/#h-tr", &q), "/?from=now-1h#h-tr");
+        assert_eq!(inside("/?target=orders&from=now-6h#h-iss", &q), "/?target=orders&from=now-6h#h-iss");
+        assert_eq!(inside("/?target=orders", &q), "/?from=now-1h&target=orders");
+        assert_eq!(inside("/api/docs", &ParamsMap::new()), "/api/docs");
     }
 
     #[test]

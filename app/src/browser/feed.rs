@@ -55,7 +55,9 @@ pub fn run(frame: Frame) {
     let target = frame.target();
     let wanted = Memo::new(move |_| {
         let still = frame.query.with(|query| url::paused(query) || url::written_range(query).1.trim() != "now");
-        (frame.alive.get() && visible.get() && !still).then(|| target.get())
+        let known =
+            frame.shell.with(|shell| shell.targets.iter().any(|t| t.info.id.as_str() == target.read().as_str()));
+        (frame.alive.get() && visible.get() && !still && known).then(|| target.get())
     });
     let local = StoredValue::new_local(state);
     Effect::new(move |_| {

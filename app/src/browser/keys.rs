@@ -34,7 +34,7 @@ pub fn run(frame: Frame) {
         }
         let led = after_g.get_value();
         after_g.set_value(key == "g" && !led);
-        let here = |changes: &[(&'static str, Option<&str>)]| frame.link(&path.read_untracked(), changes);
+        let here = |changes: &[(&'static str, Option<&str>)]| untrack(|| frame.link(&path.read_untracked(), changes));
         match (led, key.as_str()) {
             (true, "o") => {
                 navigate(&frame.query.with_untracked(|query| url::href("/", &url::carried(query), &[])), false)

@@ -4,7 +4,7 @@ use super::Plot;
 use charming::{
     Chart,
     component::{Axis, Grid},
-    element::{AreaStyle, AxisType, Color, Formatter, LineStyle, Tooltip, Trigger},
+    element::{AreaStyle, AxisType, Color, Formatter, ItemStyle, LineStyle, Symbol, Tooltip, Trigger},
     series::Line,
 };
 
@@ -26,11 +26,11 @@ pub fn option(plot: &Plot) -> Chart {
     let low = |i: usize| series.min.get(i).copied().flatten();
     let spread = |i: usize| Some(series.max.get(i).copied().flatten()? - low(i)?);
     let hidden = || LineStyle::new().opacity(0.0);
-    let base = Line::new().stack(BAND).silent(true).show_symbol(false).line_style(hidden()).data(points(&low));
+    let base = Line::new().stack(BAND).silent(true).symbol(Symbol::None).line_style(hidden()).data(points(&low));
     let band = Line::new()
         .stack(BAND)
         .silent(true)
-        .show_symbol(false)
+        .symbol(Symbol::None)
         .line_style(hidden())
         .area_style(AreaStyle::new().color(color()).opacity(0.12))
         .data(points(&spread));
@@ -39,7 +39,7 @@ pub fn option(plot: &Plot) -> Chart {
         .name(series.metric.metric().name)
         .show_symbol(false)
         .line_style(LineStyle::new().color(color()).width(1.6))
-        .item_style(charming::element::ItemStyle::new().color(color()))
+        .item_style(ItemStyle::new().color(color()))
         .data(points(&|i| series.avg[i]));
     Chart::new()
         .grid(Grid::new().left(0).right(0).top(0).bottom(0))

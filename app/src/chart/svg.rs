@@ -13,8 +13,8 @@ use std::fmt::Write;
 const TIME_LABELS: i64 = 4;
 /// A label closer than this to the end's is left out.
 const END_ROOM: f64 = 0.86;
-/// Gaps narrower than this share of the frame are hatched but not named.
-const NAMED_GAP: f64 = 0.12;
+/// Gaps narrower than this share of the frame have no room for their name.
+const NAMED_GAP: f64 = 0.3;
 
 /// One decimal is finer than a pixel at any width we draw.
 fn r1(value: f64) -> f64 {
@@ -189,15 +189,17 @@ fn band(plot: &Plot) -> String {
     if spread { d } else { String::new() }
 }
 
-/// The inside of an `svg.spark`: one line between `low` and `high`, gaps left out.
+/// The inside of an `svg.spark`: one line between `low` and `high` from the first measurement on, gaps left out.
 #[must_use]
 pub fn spark(series: &Series, low: f64, high: f64) -> String {
-    let last = series.avg.len().saturating_sub(1).max(1) as f64;
+    let first = series.avg.iter().position(Option::is_some).unwrap_or(0);
+    let values = &series.avg[first..];
+    let last = values.len().saturating_sub(1).max(1) as f64;
     let margin = ((high - low) * 0.08).max(f64::EPSILON);
     let (bottom, top) = (low - margin, high + margin);
     let mut d = String::new();
     let mut pen = false;
-    for (i, value) in series.avg.iter().enumerate() {
+    for (i, value) in values.iter().enumerate() {
         match value {
             Some(value) => {
                 let y = (100.0 - (value - bottom) / (top - bottom) * 100.0).clamp(0.0, 100.0);

@@ -14,7 +14,7 @@ pub async fn last_reset(target: Option<String>, scope: ResetScope) -> Result<Opt
     let target = context.target(target.as_deref())?;
     let (rows, _) = context.console.store.audit(0, ROWS).await.map_err(|cause| {
         tracing::error!(%cause, %target, "the audit could not be read");
-        AppError::new(ErrorCode::Unavailable, "The state store does not answer.")
+        AppError::new(ErrorCode::Unavailable, "The state store does not answer.").answered()
     })?;
     let row = rows.into_iter().find(|row| {
         let audit = &row.audit;

@@ -23,7 +23,7 @@ pub async fn reset_statistics(
     let target = context.target(target.as_deref())?;
     let reason = reason.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     if reason.as_ref().is_some_and(|text| text.chars().count() > REASON) {
-        return Err(AppError::new(ErrorCode::Invalid, format!("A reason has at most {REASON} characters.")));
+        return Err(AppError::new(ErrorCode::Invalid, format!("A reason has at most {REASON} characters.")).answered());
     }
     let request = Request { actor: context.actor, origin: context.origin, reason };
     let outcome = actions::reset(&context.console, &target, scope, &request).await?;

@@ -24,10 +24,10 @@ pub async fn timeline(
     let context = PageContext::require(Role::Viewer)?;
     let target = context.target(target.as_deref())?;
     if metrics.len() > METRICS {
-        return Err(AppError::new(ErrorCode::Invalid, format!("At most {METRICS} metrics at once.")));
+        return Err(AppError::new(ErrorCode::Invalid, format!("At most {METRICS} metrics at once.")).answered());
     }
     let range = range::resolve(&from, &to, context.console.clock.now())
-        .map_err(|error| AppError::new(ErrorCode::Invalid, format!("{}: {}.", error.field, error.reason)))?;
+        .map_err(|error| AppError::new(ErrorCode::Invalid, format!("{}: {}.", error.field, error.reason)).answered())?;
     let query = EventQuery {
         target: Some(target.clone()),
         from: Some(range.from),
@@ -38,6 +38,7 @@ pub async fn timeline(
     let unavailable = |cause: headroom_engine::store::StoreError| {
         tracing::error!(%cause, %target, "the state store did not answer a page");
         AppError::new(ErrorCode::Unavailable, "The state store does not answer, so there is no history to show.")
+            .answered()
     };
     let series = context.console.history.series(&target, &metrics, range).await.map_err(unavailable)?;
     let events = context.console.store.events(&query).await.map_err(unavailable)?;

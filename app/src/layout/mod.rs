@@ -123,7 +123,7 @@ pub fn Framed() -> impl IntoView {
     });
     #[cfg(feature = "hydrate")]
     {
-        crate::browser::clock::run(now, shell);
+        crate::browser::clock::run(now, frame);
         crate::browser::feed::run(frame);
         crate::browser::keys::run(frame);
     }

@@ -13,14 +13,6 @@ use leptos::{ev, prelude::*};
 /// The id `t` opens.
 pub const ID: &str = "range";
 
-/// Written as people write it back: `2026-11-19 08:32`.
-fn written(at: headroom_model::Timestamp) -> String {
-    let text = at.to_rfc3339();
-    // Seconds stay: a zoomed range may be shorter than a minute.
-    let (date, rest) = text.split_once('T').unwrap_or((&text, ""));
-    format!("{date} {}", rest.get(..8).unwrap_or(rest))
-}
-
 /// The picker.
 #[component]
 pub fn RangePicker() -> impl IntoView {
@@ -61,7 +53,7 @@ pub fn RangePicker() -> impl IntoView {
                     .filter(|text| !text.is_empty())
             };
             let (from, to) = (field("range-from"), field("range-to"));
-            let href = frame.link(&path.read_untracked(), &[("from", from.as_deref()), ("to", to.as_deref())]);
+            let href = untrack(|| frame.link(&path.read(), &[("from", from.as_deref()), ("to", to.as_deref())]));
             navigate(&href, false);
             crate::browser::page::closePopover();
         }
@@ -79,10 +71,8 @@ pub fn RangePicker() -> impl IntoView {
         })
     };
     let value = move |key: &'static str| {
-        let text = frame.query.with(|query| query.get(key));
-        text.unwrap_or_else(|| {
-            shown.with_untracked(|shown| written(if key == "from" { shown.range.from } else { shown.range.to }))
-        })
+        let (from, to) = frame.query.with(url::written_range);
+        if key == "from" { from } else { to }
     };
     view! {
         <details class="pop start" id=ID>
@@ -112,6 +102,7 @@ pub fn RangePicker() -> impl IntoView {
                                 name="from"
                                 autocomplete="off"
                                 value=move || value("from")
+                                prop:value=move || value("from")
                                 aria-invalid=move || refused.with(|r| r.as_ref().is_some_and(|r| r.field == "from")).then_some("true")
                             />
                         </div>
@@ -123,6 +114,7 @@ pub fn RangePicker() -> impl IntoView {
                                 name="to"
                                 autocomplete="off"
                                 value=move || value("to")
+                                prop:value=move || value("to")
                                 aria-invalid=move || refused.with(|r| r.as_ref().is_some_and(|r| r.field == "to")).then_some("true")
                             />
                             {move || match refused.get() {

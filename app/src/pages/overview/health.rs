@@ -10,6 +10,7 @@ use crate::{
         status::{Mark, class, token},
     },
     layout::use_frame,
+    url,
 };
 use headroom_model::{
     Band, MetricId, Timestamp, format,
@@ -156,12 +157,14 @@ pub fn HealthRow() -> impl IntoView {
 
 #[component]
 fn Ledger(health: Memo<Health>, minute: Memo<Timestamp>) -> impl IntoView {
+    let frame = use_frame();
     let row = move |deduction: Deduction| {
         let color = cut_status(&deduction).map_or("ink-2", |band| band.as_str());
         let when = match deduction.met_since {
             Some(met) => format!("target met since {}", format::moment(met, minute.get())),
             None => format!("since {}", format::moment(deduction.since, minute.get())),
         };
+        let href = frame.query.with(|query| url::inside(&deduction.evidence.href, query));
         view! {
             <tr>
                 <td class="pts" style=format!("--st:var(--{color})")>{format!("−{}", deduction.points)}</td>
@@ -169,7 +172,7 @@ fn Ledger(health: Memo<Health>, minute: Memo<Timestamp>) -> impl IntoView {
                 <td class="who">{deduction.component.name()}</td>
                 <td class="who num">{when}</td>
                 <td class="num">
-                    <a href=deduction.evidence.href>{deduction.evidence.label}</a>
+                    <a href=href>{deduction.evidence.label}</a>
                 </td>
             </tr>
         }

@@ -8,6 +8,7 @@ use crate::{
         status::MarkOnly,
     },
     layout::use_frame,
+    url,
 };
 use headroom_model::observation::{Issue, IssueKind, Remedy};
 use leptos::prelude::*;
@@ -181,9 +182,10 @@ fn IssueRow(issue: Memo<Option<Issue>>) -> impl IntoView {
 
 #[component]
 fn RemedyView(remedy: Remedy) -> impl IntoView {
+    let frame = use_frame();
     match remedy {
         Remedy::Open(link) => view! {
-            <a class="btn s" href=link.href>
+            <a class="btn s" href=move || frame.query.with(|query| url::inside(&link.href, query))>
                 {link.label}
             </a>
         }

@@ -24,20 +24,11 @@ fn exact(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// "PostgreSQL does not answer since 14:02:10: connection refused. Figures are from 14:02:08."
-fn outage(name: &str, reach: &Reach, figures: Option<Timestamp>, now: Timestamp) -> Option<String> {
-    match reach {
-        Reach::Down { since, reason } => {
-            let reason = reason.trim_end_matches('.');
-            let mut text = format!("{name} does not answer since {}: {reason}.", exact(*since, now));
-            match figures {
-                Some(at) => text.push_str(&format!(" Figures are from {}.", exact(at, now))),
-                None => text.push_str(" No figures were read yet."),
-            }
-            Some(text)
-        }
-        Reach::Absent | Reach::Starting | Reach::Up { .. } => None,
-    }
+/// "PostgreSQL does not answer since 14:02:10: connection refused. " and what that means for the figures.
+fn outage(name: &str, reach: &Reach, now: Timestamp, meaning: &str) -> Option<String> {
+    let Reach::Down { since, reason } = reach else { return None };
+    let reason = reason.trim_end_matches('.');
+    Some(format!("{name} does not answer since {}: {reason}. {meaning}", exact(*since, now)))
 }
 
 /// A banner for each server that does not answer. Goes by itself when it answers again.
@@ -48,11 +39,12 @@ pub fn Outages() -> impl IntoView {
     let said = Memo::new(move |_| {
         store.live.with(|live| {
             let (info, now) = (&live.target, minute.get());
-            let postgres = outage("PostgreSQL", &info.postgres, info.sampled_at, now);
-            let redis = outage("Redis", &info.redis, None, now).map(|text| {
-                text.trim_end_matches(" No figures were read yet.").to_owned()
-                    + " Its figures are unknown until it answers."
-            });
+            let figures = match info.sampled_at {
+                Some(at) => format!("Figures are from {}.", exact(at, now)),
+                None => "No figures were read yet.".to_owned(),
+            };
+            let postgres = outage("PostgreSQL", &info.postgres, now, &figures);
+            let redis = outage("Redis", &info.redis, now, "Its figures are unknown until it answers.");
             [postgres.map(|text| (Band::Critical, text)), redis.map(|text| (Band::Degraded, text))]
         })
     });
@@ -134,10 +126,11 @@ mod tests {
             reason: "PostgreSQL at 127.0.0.1:5432 refuses connections.".into(),
         };
         assert_eq!(
-            outage("PostgreSQL", &down, Some(NOW.plus_millis(-86_400_000)), NOW).unwrap(),
+            outage("PostgreSQL", &down, NOW, "Figures are from 14:02:08.").unwrap(),
             "PostgreSQL does not answer since 14:02:10: PostgreSQL at 127.0.0.1:5432 refuses connections. \
-             Figures are from 18 Nov 14:32:08."
+             Figures are from 14:02:08."
         );
-        assert_eq!(outage("Redis", &Reach::Absent, None, NOW), None);
+        assert_eq!(outage("Redis", &Reach::Absent, NOW, ""), None);
+        assert_eq!(exact(NOW.plus_millis(-86_400_000), NOW), "18 Nov 14:32:08");
     }
 }

@@ -113,7 +113,9 @@ impl Store {
     pub fn read(&self, present_too: bool) {
         let store = *self;
         let target = Some(self.frame.target().get_untracked());
-        let range = self.frame.query.with_untracked(url::written_range);
+        let now = self.frame.now.get_untracked();
+        let shown = self.frame.query.with_untracked(|query| url::shown_range(query, now));
+        let range = (shown.from, shown.to);
         let Some(generation) = self.generation.try_update_value(|generation| {
             *generation = generation.wrapping_add(1);
             *generation
