@@ -187,7 +187,8 @@ mod tests {
         assert_eq!(wanted.metrics, [MetricId::RedisKeys, MetricId::PoolMax]);
         assert_eq!((wanted.range.millis(), wanted.range.to, wanted.range.live), (90 * 60_000, NOW, true));
         assert_eq!(wanted.points, MAX_POINTS);
-        let hours = query("pool.max", None, None, None);
+        assert_eq!(query("pool.max", None, None, None).check(NOW).unwrap().range.millis(), 3_600_000);
+        let hours = query("pool.max", Some("now-6h"), None, None);
         assert_eq!(hours.check(NOW).unwrap().range.millis(), 6 * 3_600_000);
         assert_eq!(HistoryQuery { step: Some(3600), ..hours }.check(NOW).unwrap().points, 7);
     }
