@@ -1,15 +1,17 @@
-//! History: five-second samples of the last hour in memory, minutes and hours in the state store, one way to ask.
+//! History: samples of the last hour in memory, minutes and hours in the state store, one way to ask.
 //!
-//! A sample goes into the ring and into the open minute of its target; a minute that is over waits for the store. While the
-//! store is away minutes keep waiting (up to twelve hours of them), and answers include what waits: nothing collected is
-//! lost or hidden.
+//! A sample goes into a ring and into its minute at once; ended minutes are written every quarter of a minute. While
+//! the store is away they are kept, a day long, and written when it is back: nothing collected is lost, and nothing counts
+//! twice.
 
-mod minute;
+mod pending;
 mod ring;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     clock::Clock,
-    store::{MinuteRow, Retention, Slot, StateStore, StoreError, grid, grid::Grid, lock},
+    store::{Grid, HOUR_MS, HistoryStart, MINUTE_MS, MinuteRow, Retention, StateStore, StoreError, Tally},
 };
 use headroom_model::{
     MetricId, Sample, TargetId, Timestamp,
@@ -17,99 +19,77 @@ use headroom_model::{
     range::Resolved,
     series::{MAX_POINTS, Series},
 };
-use minute::OpenMinute;
+use pending::Pending;
 use ring::Ring;
 use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex},
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    sync::RwLock,
+    time::{MissedTickBehavior, interval, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
-const MINUTE_MS: i64 = 60_000;
-/// Finest step answered from the ring.
-const RING_STEP_MS: i64 = 5_000;
-/// Minutes a target may wait for the store: twelve hours. Past that the oldest are given up, with a warning.
-const PENDING_MINUTES: usize = 720;
-/// Upkeep of the store comes once in so many flushes.
-const UPKEEP_EVERY: u64 = 5;
+/// Between two looks for ended minutes, and between two attempts to reach a store that is away.
+const FLUSH_EVERY: Duration = Duration::from_secs(15);
+/// Upkeep runs once in so many flushes (a quarter of an hour), and every time while there is a backlog.
+const FLUSHES_AN_UPKEEP: u32 = 60;
+/// How long the last flush may take when the console stops.
+const LAST_FLUSH: Duration = Duration::from_secs(5);
 
 /// Samples on their way into the store, and the way back as series.
 pub struct History {
     store: Arc<dyn StateStore>,
     clock: Clock,
     retention: Retention,
-    targets: Mutex<BTreeMap<TargetId, Recent>>,
-    /// One flush at a time: two would write the same minutes twice.
-    flushing: tokio::sync::Mutex<()>,
+    tracks: Mutex<HashMap<TargetId, Track>>,
+    /// Held by a reader while it joins the store with what waits, and by a writer while minutes go from one to the other:
+    /// nobody sees them twice or not at all.
+    handover: RwLock<()>,
 }
 
-/// What of a target is in memory.
+/// What is kept of a target.
 #[derive(Debug, Default)]
-struct Recent {
+struct Track {
     ring: Ring,
-    open: Option<OpenMinute>,
-    pending: VecDeque<MinuteRow>,
-    pending_minutes: usize,
-}
-
-impl Recent {
-    fn close_minute(&mut self) -> u64 {
-        let Some(open) = self.open.take() else { return 0 };
-        self.pending.extend(open.rows());
-        self.pending_minutes += 1;
-        let mut given_up = 0;
-        while self.pending_minutes > PENDING_MINUTES {
-            let Some(oldest) = self.pending.front().map(|row| row.at) else { break };
-            while self.pending.front().is_some_and(|row| row.at == oldest) {
-                self.pending.pop_front();
-            }
-            self.pending_minutes -= 1;
-            given_up += 1;
-        }
-        given_up
-    }
-
-    /// What the store does not have yet.
-    fn unwritten(&self) -> impl Iterator<Item = MinuteRow> + '_ {
-        self.pending.iter().copied().chain(self.open.iter().flat_map(OpenMinute::rows))
-    }
-}
-
-impl std::fmt::Debug for History {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("History").field("retention", &self.retention).finish_non_exhaustive()
-    }
+    pending: Pending,
 }
 
 impl History {
     /// A history over a store.
     #[must_use]
     pub fn new(store: Arc<dyn StateStore>, clock: Clock, retention: Retention) -> Self {
-        History { store, clock, retention, targets: Mutex::default(), flushing: tokio::sync::Mutex::default() }
+        History { store, clock, retention, tracks: Mutex::default(), handover: RwLock::new(()) }
     }
 
-    /// Takes a sample in: ring and minute. Never waits; bounded. A sample that is older than the open minute counts to it.
+    /// Takes a sample in: ring and minute. Never waits; bounded.
     pub fn observe(&self, sample: &Sample) {
-        let mut targets = lock(&self.targets);
-        let recent = targets.entry(sample.target.clone()).or_default();
-        recent.ring.push(sample);
-        let minute = sample.at.floor_to(MINUTE_MS);
-        if recent.open.as_ref().is_some_and(|open| open.at() < minute) {
-            let given_up = recent.close_minute();
-            if given_up > 0 {
-                tracing::warn!(target = %sample.target, given_up, "the state store is away for too long: minutes of history are lost");
-            }
+        let dropped = {
+            let mut tracks = self.tracks.lock().unwrap_or_else(PoisonError::into_inner);
+            let track = tracks.entry(sample.target.clone()).or_default();
+            track.ring.push(sample);
+            track.pending.add(sample)
+        };
+        if let Some(minute) = dropped {
+            let minute = minute.to_rfc3339();
+            tracing::error!(target_id = %sample.target, %minute, "a minute of history is lost: no state store for a day");
         }
-        recent.open.get_or_insert_with(|| OpenMinute::new(minute)).add(sample);
     }
 
-    /// Series of at most [`MAX_POINTS`] slots: from memory where the range lies in the last hour, else from the store
-    /// joined with the minutes not yet written.
+    fn with<T>(&self, target: &TargetId, use_it: impl FnOnce(&mut Track) -> T) -> Option<T> {
+        self.tracks.lock().unwrap_or_else(PoisonError::into_inner).get_mut(target).map(use_it)
+    }
+
+    /// Series of at most [`MAX_POINTS`] slots, one a metric in the order asked, all on the same grid: from memory where
+    /// memory holds all that is known of the range, else from the store joined with the minutes not yet written.
+    ///
+    /// The grid is the finest that fits. Minutes answer where they reach back to the start of the range, hours where only
+    /// they do. Cancelling is safe.
     ///
     /// # Errors
-    /// The store does not answer and memory does not cover the range.
+    /// The store did not answer and memory does not hold the range.
     pub async fn series(
         &self,
         target: &TargetId,
@@ -119,10 +99,10 @@ impl History {
         self.series_within(target, metrics, range, MAX_POINTS).await
     }
 
-    /// As [`History::series`], with at most `max_points` slots; more than [`MAX_POINTS`] are never made.
+    /// As [`History::series`], with at most `max_points` slots, two at least; more than [`MAX_POINTS`] are never made.
     ///
     /// # Errors
-    /// The store does not answer and memory does not cover the range.
+    /// The store did not answer and memory does not hold the range.
     pub async fn series_within(
         &self,
         target: &TargetId,
@@ -130,133 +110,157 @@ impl History {
         range: Resolved,
         max_points: usize,
     ) -> Result<Vec<Series>, StoreError> {
-        let max_points = max_points.clamp(1, MAX_POINTS);
-        let ring_starts = lock(&self.targets).get(target).and_then(|recent| recent.ring.starts());
-        if let Some(starts) = ring_starts
-            && range.millis() <= ring::SPAN_MS
-            && (starts <= range.from.plus_millis(2 * RING_STEP_MS) || !self.reaches_before(target, starts).await)
+        let max_points = max_points.min(MAX_POINTS);
+        let span = self.with(target, |track| track.ring.span().map(|span| (span, track.ring.cadence_ms()))).flatten();
+        if let Some(((oldest, _), cadence_ms)) = span
+            && oldest <= range.from.plus_millis(cadence_ms)
         {
-            let grid = Grid::over(range, RING_STEP_MS, max_points);
-            let targets = lock(&self.targets);
-            let slots = |metric| targets.get(target).map_or_else(Vec::new, |recent| recent.ring.slots(metric, grid));
-            return Ok(metrics.iter().map(|metric| grid.series(*metric, &slots(*metric))).collect());
+            return Ok(self.recent(target, metrics, range, max_points));
         }
-        let mut all = self.store.series(target, metrics, range, max_points).await?;
-        let unwritten: Vec<MinuteRow> =
-            lock(&self.targets).get(target).map_or_else(Vec::new, |recent| recent.unwritten().collect());
-        for series in &mut all {
-            join(series, &unwritten);
+        let start = self.start(target).await;
+        if let Some(((oldest, newest), _)) = span {
+            let only_memory = match &start {
+                Ok(start) => earliest(start).is_none_or(|at| at >= oldest.floor_to(MINUTE_MS)),
+                // Better the part of the last hour that memory holds than nothing.
+                Err(_) => range.from >= newest.plus_millis(-HOUR_MS),
+            };
+            if only_memory {
+                return Ok(self.recent(target, metrics, range, max_points));
+            }
         }
-        Ok(all)
+        let grid = Grid::covering(range, max_points, finest_stored(&start?, range.from));
+        let _steady = self.handover.read().await;
+        let mut columns = self.store.tallies(target, metrics, &grid).await?;
+        self.with(target, |track| {
+            for (metric, column) in metrics.iter().zip(&mut columns) {
+                track.pending.merge_into(*metric, &grid, column);
+            }
+        });
+        Ok(metrics.iter().zip(columns).map(|(metric, column)| series(*metric, &grid, &column)).collect())
     }
 
-    /// Whether the store holds anything before the ring begins; a store that does not answer holds nothing now.
-    async fn reaches_before(&self, target: &TargetId, ring_starts: Timestamp) -> bool {
-        let starts = self.store.history_starts(target).await.ok().flatten();
-        starts.is_some_and(|starts| starts < ring_starts.floor_to(MINUTE_MS))
+    fn recent(&self, target: &TargetId, metrics: &[MetricId], range: Resolved, max_points: usize) -> Vec<Series> {
+        let read = |track: &mut Track| {
+            let grid = Grid::covering(range, max_points, track.ring.finest_ms());
+            metrics.iter().map(|metric| series(*metric, &grid, &track.ring.tallies(*metric, &grid))).collect()
+        };
+        self.with(target, read).unwrap_or_default()
     }
 
     /// When the history of a target starts.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store did not answer.
     pub async fn starts(&self, target: &TargetId) -> Result<Option<Timestamp>, StoreError> {
-        let stored = self.store.history_starts(target).await?;
-        let in_memory = lock(&self.targets).get(target).and_then(|recent| recent.ring.starts());
-        Ok(stored.into_iter().chain(in_memory).min())
+        Ok(earliest(&self.start(target).await?))
     }
 
-    /// Writes what is pending. Complete minutes only, unless `all`. Safe to cancel between targets: a minute is either
-    /// still pending or written.
+    /// Where the history of a target begins, with what is not written yet.
+    async fn start(&self, target: &TargetId) -> Result<HistoryStart, StoreError> {
+        let mut start = self.store.history_start(target).await?;
+        if let Some(pending) = self.with(target, |track| track.pending.start()).flatten() {
+            start.minutes = Some(start.minutes.map_or(pending, |minute| minute.min(pending)));
+        }
+        Ok(start)
+    }
+
+    /// Writes what is pending. Complete minutes only, unless `all`. Cancelling is safe: what got no answer is sent again,
+    /// and counts once.
     ///
     /// # Errors
-    /// The store does not answer; what could not be written stays pending.
+    /// The store did not answer; what it has not confirmed stays pending.
     pub async fn flush(&self, all: bool) -> Result<(), StoreError> {
-        let _one = self.flushing.lock().await;
-        let this_minute = self.clock.now().floor_to(MINUTE_MS);
-        let names: Vec<TargetId> = lock(&self.targets).keys().cloned().collect();
-        for name in names {
-            let rows: Vec<MinuteRow> = {
-                let mut targets = lock(&self.targets);
-                let Some(recent) = targets.get_mut(&name) else { continue };
-                if all || recent.open.as_ref().is_some_and(|open| open.at() < this_minute) {
-                    recent.close_minute();
-                }
-                recent.pending.iter().copied().collect()
-            };
-            let Some(newest) = rows.last().map(|row| row.at) else { continue };
-            // Until it is written a row stays pending, so that it shows in answers; while it is written, an answer may
-            // for a moment see it in both places. Rows are removed by their minute: more may have come meanwhile.
-            self.store.merge_minutes(&name, &rows).await?;
-            if let Some(recent) = lock(&self.targets).get_mut(&name) {
-                recent.pending.retain(|row| row.at > newest);
-                recent.pending_minutes = minute::count(&recent.pending);
+        let end = if all { Timestamp(i64::MAX) } else { self.clock.now() };
+        let targets: Vec<TargetId> =
+            self.tracks.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+        for target in targets {
+            while let Some(batch) = self.with(&target, |track| track.pending.next_batch(end)).flatten() {
+                let _alone = self.handover.write().await;
+                self.store.merge_minutes(batch.id, &target, &batch.rows).await?;
+                self.with(&target, |track| track.pending.written(batch.id));
             }
         }
         Ok(())
     }
 
-    /// Flushes every minute and keeps the store within its retention, until told to stop; then flushes all.
+    /// Flushes every quarter of a minute and keeps the store within its retention, until told to stop; then flushes all,
+    /// within five seconds.
     pub async fn run(&self, stop: CancellationToken) {
-        let mut ticks = interval(Duration::from_millis(MINUTE_MS as u64));
+        let mut ticks = interval(FLUSH_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut round: u64 = 0;
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                _ = ticks.tick() => {}
+        let mut is_away = false;
+        let mut flushes_to_upkeep = 0_u32;
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            let Some(outcome) = stop.run_until_cancelled(self.flush(false)).await else { break };
+            match outcome {
+                Err(error) if !is_away => {
+                    tracing::warn!(%error, "the state store is away: history waits in memory");
+                    is_away = true;
+                }
+                Ok(()) if is_away => {
+                    tracing::info!("the state store is back: history is written");
+                    is_away = false;
+                }
+                _ => {}
             }
-            if let Err(error) = self.flush(false).await {
-                tracing::warn!(%error, "history waits for the state store");
+            if is_away || flushes_to_upkeep > 0 {
+                flushes_to_upkeep = flushes_to_upkeep.saturating_sub(1);
                 continue;
             }
-            if round.is_multiple_of(UPKEEP_EVERY)
-                && let Err(error) = self.store.upkeep(self.clock.now(), self.retention).await
-            {
-                tracing::warn!(%error, "upkeep of the state store failed");
+            let Some(upkeep) = stop.run_until_cancelled(self.store.upkeep(self.clock.now(), self.retention)).await
+            else {
+                break;
+            };
+            match upkeep {
+                Ok(done) if done.unfinished => {}
+                Ok(_) => flushes_to_upkeep = FLUSHES_AN_UPKEEP,
+                Err(error) => {
+                    tracing::warn!(%error, "history was not pruned");
+                    flushes_to_upkeep = FLUSHES_AN_UPKEEP;
+                }
             }
-            round += 1;
         }
-        if let Err(error) = self.flush(true).await {
-            tracing::error!(%error, "the newest minutes of history could not be written");
+        match timeout(LAST_FLUSH, self.flush(true)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the newest minutes of history could not be written"),
+            Err(_) => tracing::error!("the newest minutes of history could not be written in time"),
         }
     }
 }
 
-/// Adds minutes that are not written yet to a stored series. A slot that has stored minutes too is joined by weight,
-/// which the slot's own width gives: both parts are means over their minutes.
-fn join(series: &mut Series, unwritten: &[MinuteRow]) {
-    let grid = Grid { from: series.from, step_ms: series.step_ms, len: series.avg.len() };
-    let mut slots: Vec<Slot> = Vec::new();
-    for row in unwritten.iter().filter(|row| row.metric == series.metric) {
-        if let Some(slot) = grid.slot(row.at) {
-            let slot = i64::try_from(slot).unwrap_or(i64::MAX);
-            grid::add(&mut slots, Slot { slot, sum: row.sum, min: row.min, max: row.max, count: row.count.into() });
-        }
-    }
-    let fresh = grid.series(series.metric, &slots);
-    let kind = series.metric.metric().kind;
-    for (i, slot) in slots.iter().filter_map(|slot| usize::try_from(slot.slot).ok().map(|i| (i, slot))) {
-        let Some(new) = fresh.avg[i] else { continue };
-        series.avg[i] = Some(match (series.avg[i], kind) {
-            (None, _) => new,
-            (Some(old), Kind::Delta) => old + new,
-            (Some(old), Kind::Gauge) => weighted(old, new, slot.count, series.step_ms),
-        });
-        series.min[i] = merged(series.min[i], fresh.min[i], f64::min);
-        series.max[i] = merged(series.max[i], fresh.max[i], f64::max);
+fn earliest(start: &HistoryStart) -> Option<Timestamp> {
+    match (start.minutes, start.hours) {
+        // An hour's row is dated to its beginning, also where the first measurement came later.
+        (Some(minutes), Some(hours)) if minutes.floor_to(HOUR_MS) <= hours => Some(minutes),
+        (minutes, hours) => hours.or(minutes),
     }
 }
 
-/// Mean of a slot's stored part and its `fresh` new measurements, five seconds each.
-fn weighted(old: f64, new: f64, fresh: i64, step_ms: i64) -> f64 {
-    let share = (fresh as f64 * RING_STEP_MS as f64 / step_ms as f64).clamp(0.0, 1.0);
-    old * (1.0 - share) + new * share
+/// The finest step the store can answer from the start of a range on.
+fn finest_stored(start: &HistoryStart, from: Timestamp) -> i64 {
+    match (start.minutes.map(|minute| minute.floor_to(HOUR_MS)), start.hours) {
+        (Some(minutes), Some(hours)) if hours < minutes && from < minutes => HOUR_MS,
+        (None, Some(_)) => HOUR_MS,
+        _ => MINUTE_MS,
+    }
 }
 
-fn merged(old: Option<f64>, new: Option<f64>, pick: fn(f64, f64) -> f64) -> Option<f64> {
-    match (old, new) {
-        (Some(old), Some(new)) => Some(pick(old, new)),
-        (one, other) => one.or(other),
+/// What a sample measured. A figure that is not finite counts as not measured.
+fn measured(sample: &Sample) -> impl Iterator<Item = (MetricId, f64)> {
+    sample.figures.iter().map(|(metric, value)| (*metric, *value)).filter(|(_, value)| value.is_finite())
+}
+
+fn series(metric: MetricId, grid: &Grid, slots: &[Option<Tally>]) -> Series {
+    let column = |read: fn(&Tally) -> f64| slots.iter().map(|slot| slot.as_ref().map(read)).collect();
+    Series {
+        metric,
+        from: grid.from,
+        step_ms: grid.step_ms,
+        avg: match metric.metric().kind {
+            Kind::Gauge => column(Tally::mean),
+            Kind::Delta => column(|tally| tally.sum),
+        },
+        min: column(|tally| tally.min),
+        max: column(|tally| tally.max),
     }
 }

@@ -1,21 +1,25 @@
 //! The state store: what must outlive the process, in SQLite or PostgreSQL behind one trait.
+//!
+//! Every statement is written once and runs on either; one test suite runs against both. SQLite is the default,
+//! so that the console still answers when the database that it watches is down.
 
-pub(crate) mod grid;
-mod postgres;
-mod rows;
+mod database;
+mod grid;
 mod sql;
-mod sqlite;
+#[cfg(test)]
+mod tests;
+
+pub use grid::{Grid, HOUR_MS, MINUTE_MS, Tally};
+pub(crate) use grid::{merge_into, nice_step};
 
 use async_trait::async_trait;
 use headroom_model::{
     MetricId, Role, TargetId, Timestamp,
     event::{Event, EventKind, NewEvent},
     operation::Operation,
-    range::Resolved,
-    series::Series,
 };
-pub(crate) use rows::Slot;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{io, path::PathBuf, sync::Arc};
+use uuid::Uuid;
 
 /// Why the state store could not answer.
 #[derive(Debug, thiserror::Error)]
@@ -24,12 +28,31 @@ pub enum StoreError {
     /// The database refused or did not answer.
     #[error("state store: {0}")]
     Database(#[from] sqlx::Error),
+    /// It took too long.
+    #[error("state store: no answer in time")]
+    Timeout,
+    /// What was stored cannot be read back.
+    #[error("state store: a stored {what} cannot be read: {cause}")]
+    Unreadable {
+        /// What kind of thing.
+        what: &'static str,
+        /// Why.
+        cause: String,
+    },
+    /// The URL names no state store.
+    #[error("the state store's URL is none; allowed: sqlite:path, sqlite::memory:, postgres://user@host/database")]
+    Url,
+    /// Its file could not be made.
+    #[error("state store {}: {cause}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
     /// Its schema could not be brought up to date.
     #[error("state store migration: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
-    /// The URL names no database that can hold the state.
-    #[error("the state store's URL starts neither with sqlite: nor with postgres:")]
-    Url,
     /// A name is taken.
     #[error("{what} \"{name}\" exists already")]
     Exists {
@@ -47,16 +70,19 @@ pub struct MinuteRow {
     pub metric: MetricId,
     /// Start of the minute.
     pub at: Timestamp,
-    /// Sum of the measurements: average times count.
-    pub sum: f64,
-    /// Smallest.
-    pub min: f64,
-    /// Largest.
-    pub max: f64,
-    /// Newest.
+    /// The measurements of the minute.
+    pub tally: Tally,
+    /// The newest of them.
     pub last: f64,
-    /// How many.
-    pub count: u32,
+}
+
+/// Where the stored history of a target begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HistoryStart {
+    /// The oldest minute.
+    pub minutes: Option<Timestamp>,
+    /// The oldest hour.
+    pub hours: Option<Timestamp>,
 }
 
 /// How long history is kept.
@@ -79,10 +105,10 @@ impl Default for Retention {
 /// What one round of upkeep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Upkeep {
-    /// Hour rows written or renewed.
-    pub hours_rolled_up: u64,
     /// Rows removed because their retention ended.
     pub rows_pruned: u64,
+    /// Whether there was more to remove than one round may.
+    pub unfinished: bool,
 }
 
 /// Which events to read. Newest first.
@@ -184,22 +210,23 @@ pub trait StateStore: Send + Sync + 'static {
     fn backend(&self) -> &'static str;
     /// Whether it answers.
     async fn ping(&self) -> Result<(), StoreError>;
-    /// Bytes it takes on disk.
+    /// Bytes of its tables and indexes.
     async fn size_bytes(&self) -> Result<u64, StoreError>;
 
-    /// Merges minutes: sum and count add up, min and max widen, last is the newest.
-    async fn merge_minutes(&self, target: &TargetId, rows: &[MinuteRow]) -> Result<(), StoreError>;
-    /// Series of at most `max_points` slots each, one a metric in the order asked, from minutes or hours.
-    async fn series(
+    /// Merges minutes, and the hours they belong to, in one transaction: sum and count add up, min and max widen, last is
+    /// what was written last. `batch` names the call: one that is sent again because its answer was lost counts once.
+    async fn merge_minutes(&self, batch: Uuid, target: &TargetId, rows: &[MinuteRow]) -> Result<(), StoreError>;
+    /// What was measured in each slot of a grid, one column a metric in the order asked. Hours answer where the slots are
+    /// hours or more, minutes elsewhere.
+    async fn tallies(
         &self,
         target: &TargetId,
         metrics: &[MetricId],
-        range: Resolved,
-        max_points: usize,
-    ) -> Result<Vec<Series>, StoreError>;
-    /// First minute or hour stored for a target.
-    async fn history_starts(&self, target: &TargetId) -> Result<Option<Timestamp>, StoreError>;
-    /// Rolls complete hours up and prunes what is past its retention, at most a bounded number of rows a call.
+        grid: &Grid,
+    ) -> Result<Vec<Vec<Option<Tally>>>, StoreError>;
+    /// Where the history of a target begins.
+    async fn history_start(&self, target: &TargetId) -> Result<HistoryStart, StoreError>;
+    /// Removes what is past its retention, a bounded number of rows a call.
     async fn upkeep(&self, now: Timestamp, retention: Retention) -> Result<Upkeep, StoreError>;
 
     /// Adds an event.
@@ -216,6 +243,8 @@ pub trait StateStore: Send + Sync + 'static {
     async fn add_user(&self, user: &User) -> Result<(), StoreError>;
     /// Removes a user and its sessions; false when there was none.
     async fn remove_user(&self, name: &str) -> Result<bool, StoreError>;
+    /// A user by name.
+    async fn user(&self, name: &str) -> Result<Option<User>, StoreError>;
     /// All users by name, at most 1,000.
     async fn users(&self) -> Result<Vec<User>, StoreError>;
     /// Adds a token.
@@ -224,8 +253,12 @@ pub trait StateStore: Send + Sync + 'static {
     async fn remove_token(&self, name: &str) -> Result<bool, StoreError>;
     /// All tokens by name, at most 1,000.
     async fn tokens(&self) -> Result<Vec<Token>, StoreError>;
-    /// Adds a session.
-    async fn add_session(&self, session: &StoredSession) -> Result<(), StoreError>;
+    /// The token with this hash, whether or not it has expired.
+    async fn token(&self, hash: &[u8]) -> Result<Option<Token>, StoreError>;
+    /// Whether any user or token is defined.
+    async fn is_access_defined(&self) -> Result<bool, StoreError>;
+    /// Adds a session; false when its user is gone. A user's oldest sessions beyond fifty end.
+    async fn add_session(&self, session: &StoredSession) -> Result<bool, StoreError>;
     /// The session with this hash, with its user's current role; none when it ended or the user is gone.
     async fn session(&self, hash: &[u8], now: Timestamp) -> Result<Option<(StoredSession, Role)>, StoreError>;
     /// Ends a session.
@@ -240,21 +273,11 @@ pub trait StateStore: Send + Sync + 'static {
 }
 
 /// Opens the state store that `url` names (`sqlite:path`, `sqlite::memory:` or `postgres://…`) and brings its schema up
-/// to date.
+/// to date. Several processes may do so at once. SQLite's file is created readable by its owner alone; PostgreSQL's tables
+/// stand in the schema `headroom`.
 ///
 /// # Errors
 /// The URL names neither, the database cannot be reached, or a migration fails.
 pub async fn open(url: &str) -> Result<Arc<dyn StateStore>, StoreError> {
-    if url.starts_with("sqlite:") {
-        Ok(sqlite::open(url).await?)
-    } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-        Ok(postgres::open(url).await?)
-    } else {
-        Err(StoreError::Url)
-    }
-}
-
-/// A lock that a panic elsewhere cannot poison for good: the maps behind it are only caches.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    Ok(Arc::new(sql::SqlStore::open(url).await?))
 }

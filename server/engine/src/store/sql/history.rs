@@ -1,0 +1,203 @@
+//! Minutes and hours: merged in, and read back on a grid.
+
+use super::{Database, Grid, HistoryStart, MinuteRow, Query, SqlStore, StoreError, Tally, is_taken};
+use crate::store::HOUR_MS;
+use futures::{StreamExt, TryStreamExt, stream};
+use headroom_model::{MetricId, TargetId, Timestamp};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// Rows a statement inserts: eight values each, far below the limits of both databases (32,766 and 65,535).
+const ROWS_A_STATEMENT: usize = 500;
+/// Metrics read side by side: as many as there are connections to read with.
+const SIDE_BY_SIDE: usize = 4;
+
+/// Newest measurement and tally by metric and start of minute or hour. Sorted, so that instances that write at the same
+/// time lock rows in the same order.
+type Rows = BTreeMap<(i64, i64), (Tally, f64)>;
+
+pub async fn merge(store: &SqlStore, batch: Uuid, target: &TargetId, rows: &[MinuteRow]) -> Result<(), StoreError> {
+    let Some(newest) = rows.iter().map(|row| row.at).max() else { return Ok(()) };
+    let target = store.targets.ensure(&store.database, &[target.as_str()]).await?[0];
+    let names: Vec<&str> = rows.iter().map(|row| row.metric.as_str()).collect();
+    let metrics = store.metrics.ensure(&store.database, &names).await?;
+    let minutes = gather(rows.iter().zip(&metrics).map(|(row, id)| ((*id, row.at.0), (row.tally, row.last))));
+    let hours = hours_of(&minutes);
+
+    let mut queries =
+        vec![Query::new("INSERT INTO minute_batches (id, at) VALUES ($1, $2)").bind(batch.to_string()).bind(newest)];
+    queries.extend(upserts(MERGE_MINUTES, target, &minutes));
+    queries.extend(upserts(MERGE_HOURS, target, &hours));
+    match store.database.transaction(queries).await {
+        // Only the batch can stand there already: everything else is merged on conflict.
+        Err(error) if is_taken(&error) => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// Combines what has the same key, in order.
+fn gather(rows: impl Iterator<Item = ((i64, i64), (Tally, f64))>) -> Rows {
+    let mut gathered = Rows::new();
+    for (key, (tally, last)) in rows {
+        gathered
+            .entry(key)
+            .and_modify(|(there, newest)| {
+                there.merge(&tally);
+                *newest = last;
+            })
+            .or_insert((tally, last));
+    }
+    gathered
+}
+
+fn hours_of(minutes: &Rows) -> Rows {
+    gather(minutes.iter().map(|((metric, at), value)| ((*metric, Timestamp(*at).floor_to(HOUR_MS).0), *value)))
+}
+
+/// How a table takes rows in: before and behind the values.
+type Merge = (&'static str, &'static str);
+
+macro_rules! merge_into {
+    ($table:literal) => {
+        (
+            concat!("INSERT INTO ", $table, " (target, metric, at, total, lowest, highest, newest, samples) VALUES "),
+            concat!(
+                " ON CONFLICT (target, metric, at) DO UPDATE SET total = ",
+                $table,
+                ".total + excluded.total, lowest = CASE WHEN excluded.lowest < ",
+                $table,
+                ".lowest THEN excluded.lowest ELSE ",
+                $table,
+                ".lowest END, highest = CASE WHEN excluded.highest > ",
+                $table,
+                ".highest THEN excluded.highest ELSE ",
+                $table,
+                ".highest END, newest = excluded.newest, samples = ",
+                $table,
+                ".samples + excluded.samples"
+            ),
+        )
+    };
+}
+
+const MERGE_MINUTES: Merge = merge_into!("minutes");
+const MERGE_HOURS: Merge = merge_into!("hours");
+
+fn upserts(merge: Merge, target: i64, rows: &Rows) -> Vec<Query> {
+    let rows: Vec<_> = rows.iter().collect();
+    rows.chunks(ROWS_A_STATEMENT)
+        .map(|chunk| {
+            let mut query = Query::new(merge.0).once();
+            for (i, ((metric, at), (tally, last))) in chunk.iter().enumerate() {
+                query.push(if i == 0 { "(" } else { ", (" }).push_bind(target);
+                query.push(", ").push_bind(*metric).push(", ").push_bind(*at);
+                for value in [tally.sum, tally.min, tally.max, *last] {
+                    query.push(", ").push_bind(value);
+                }
+                query.push(", ").push_bind(tally.count).push(")");
+            }
+            query.push(merge.1);
+            query
+        })
+        .collect()
+}
+
+macro_rules! read_slots {
+    ($table:literal) => {
+        concat!(
+            "SELECT (at - $3) / $5, sum(total), min(lowest), max(highest), CAST(sum(samples) AS BIGINT) FROM ",
+            $table,
+            " WHERE target = $1 AND metric = $2 AND at >= $3 AND at < $4 GROUP BY 1"
+        )
+    };
+}
+
+pub async fn tallies(
+    store: &SqlStore,
+    target: &TargetId,
+    metrics: &[MetricId],
+    grid: &Grid,
+) -> Result<Vec<Vec<Option<Tally>>>, StoreError> {
+    let names: Vec<&str> = metrics.iter().map(|metric| metric.as_str()).collect();
+    let target = store.targets.find(&store.database, &[target.as_str()]).await?[0];
+    let metrics = store.metrics.find(&store.database, &names).await?;
+    // One statement a metric: each is one stretch of the clustered key, and several run side by side.
+    stream::iter(metrics.into_iter().map(|metric| column(&store.database, target, metric, *grid)))
+        .buffered(SIDE_BY_SIDE)
+        .try_collect()
+        .await
+}
+
+async fn column(
+    database: &Database,
+    target: Option<i64>,
+    metric: Option<i64>,
+    grid: Grid,
+) -> Result<Vec<Option<Tally>>, StoreError> {
+    let mut slots = vec![None; grid.slots];
+    // A target or metric without a number was never stored: all gaps.
+    let (Some(target), Some(metric)) = (target, metric) else { return Ok(slots) };
+    let sql = if grid.step_ms % HOUR_MS == 0 { read_slots!("hours") } else { read_slots!("minutes") };
+    let query = Query::new(sql).bind(target).bind(metric).bind(grid.from).bind(grid.end()).bind(grid.step_ms);
+    for mut row in database.read(query).await? {
+        let slot = row.int()?;
+        let tally = Tally {
+            sum: row.real()?,
+            min: row.real()?,
+            max: row.real()?,
+            count: u32::try_from(row.count()?).unwrap_or(u32::MAX),
+        };
+        if let Some(slot) = usize::try_from(slot).ok().and_then(|slot| slots.get_mut(slot)) {
+            *slot = Some(tally);
+        }
+    }
+    Ok(slots)
+}
+
+pub async fn start(database: &Database, target: &TargetId) -> Result<HistoryStart, StoreError> {
+    // One seek a metric: the oldest of all metrics cannot be had from the key directly.
+    let query = Query::new(
+        "SELECT min((SELECT min(at) FROM minutes WHERE target = t.id AND metric = m.id)), \
+                min((SELECT min(at) FROM hours WHERE target = t.id AND metric = m.id)) \
+         FROM targets t CROSS JOIN metrics m WHERE t.name = $1",
+    );
+    let mut rows = database.read(query.bind(target.as_str())).await?;
+    let row = rows.first_mut().ok_or(sqlx::Error::RowNotFound)?;
+    Ok(HistoryStart { minutes: row.maybe_int()?.map(Timestamp), hours: row.maybe_int()?.map(Timestamp) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Of the rows of one metric in one hour: where they are.
+    fn is_in(metric: i64, hour: i64) -> impl Fn(i64, i64) -> bool {
+        move |other, at| other == metric && Timestamp(at).floor_to(HOUR_MS).0 == hour
+    }
+
+    proptest! {
+        /// The hours written beside a batch hold exactly what its minutes hold.
+        #[test]
+        fn an_hour_is_the_sum_of_its_minutes(
+            values in prop::collection::vec((0_i64..3, 0_i64..240, -99_i32..99), 1..80),
+        ) {
+            let values: Vec<_> =
+                values.into_iter().map(|(metric, minute, value)| (metric, minute * 60_000, f64::from(value))).collect();
+            let minutes = gather(values.iter().map(|(metric, at, value)| ((*metric, *at), (Tally::of(*value), *value))));
+            let hours = hours_of(&minutes);
+            for ((metric, hour), (tally, last)) in &hours {
+                let is_in = is_in(*metric, *hour);
+                let inside = || values.iter().filter(|(m, at, _)| is_in(*m, *at)).map(|(_, _, value)| *value);
+                prop_assert_eq!(tally.sum, inside().sum::<f64>());
+                prop_assert_eq!(tally.min, inside().fold(f64::INFINITY, f64::min));
+                prop_assert_eq!(tally.max, inside().fold(f64::NEG_INFINITY, f64::max));
+                prop_assert_eq!(tally.count as usize, inside().count());
+                let newest = minutes.iter().rfind(|((m, at), _)| is_in(*m, *at)).unwrap();
+                prop_assert_eq!(*last, newest.1.1);
+            }
+            let all: u32 = hours.values().map(|(tally, _)| tally.count).sum();
+            prop_assert_eq!(all as usize, values.len());
+        }
+    }
+}

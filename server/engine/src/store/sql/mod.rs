@@ -1,0 +1,180 @@
+//! The state store over SQL: one text a statement, whichever database runs it.
+
+mod access;
+mod audit;
+mod dictionary;
+mod events;
+mod history;
+mod operations;
+mod upkeep;
+
+use super::{
+    AuditRow, EventQuery, Grid, HistoryStart, MinuteRow, NewAudit, Retention, StateStore, StoreError, StoredSession,
+    Tally, Token, Upkeep, User,
+    database::{Database, Query},
+};
+use async_trait::async_trait;
+use dictionary::Dictionary;
+use headroom_model::{
+    MetricId, Role, TargetId, Timestamp,
+    event::{Event, NewEvent},
+    operation::Operation,
+};
+use uuid::Uuid;
+
+/// The state store over either database.
+#[derive(Debug)]
+pub(super) struct SqlStore {
+    database: Database,
+    targets: Dictionary,
+    metrics: Dictionary,
+}
+
+impl SqlStore {
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        Ok(SqlStore {
+            database: Database::open(url).await?,
+            targets: Dictionary::new(
+                "SELECT id, name FROM targets",
+                "INSERT INTO targets (name) VALUES ($1) ON CONFLICT (name) DO NOTHING",
+            ),
+            metrics: Dictionary::new(
+                "SELECT id, name FROM metrics",
+                "INSERT INTO metrics (name) VALUES ($1) ON CONFLICT (name) DO NOTHING",
+            ),
+        })
+    }
+}
+
+#[async_trait]
+impl StateStore for SqlStore {
+    fn backend(&self) -> &'static str {
+        match self.database {
+            Database::Sqlite(_) => "sqlite",
+            Database::Postgres(_) => "postgres",
+        }
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.database.read(Query::new("SELECT id FROM targets LIMIT 1")).await.map(drop)
+    }
+
+    async fn size_bytes(&self) -> Result<u64, StoreError> {
+        let query = match self.database {
+            Database::Sqlite(_) => "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+            Database::Postgres(_) => {
+                "SELECT CAST(coalesce(sum(pg_total_relation_size(oid)), 0) AS BIGINT) FROM pg_class \
+                 WHERE relkind = 'r' AND relnamespace = to_regnamespace('headroom')"
+            }
+        };
+        let mut rows = self.database.read(Query::new(query)).await?;
+        Ok(rows.first_mut().ok_or(sqlx::Error::RowNotFound)?.count()?)
+    }
+
+    async fn merge_minutes(&self, batch: Uuid, target: &TargetId, rows: &[MinuteRow]) -> Result<(), StoreError> {
+        history::merge(self, batch, target, rows).await
+    }
+
+    async fn tallies(
+        &self,
+        target: &TargetId,
+        metrics: &[MetricId],
+        grid: &Grid,
+    ) -> Result<Vec<Vec<Option<Tally>>>, StoreError> {
+        history::tallies(self, target, metrics, grid).await
+    }
+
+    async fn history_start(&self, target: &TargetId) -> Result<HistoryStart, StoreError> {
+        history::start(&self.database, target).await
+    }
+
+    async fn upkeep(&self, now: Timestamp, retention: Retention) -> Result<Upkeep, StoreError> {
+        upkeep::prune(&self.database, now, retention).await
+    }
+
+    async fn add_event(&self, event: &NewEvent) -> Result<Event, StoreError> {
+        events::add(&self.database, event).await
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Vec<Event>, StoreError> {
+        events::list(&self.database, query).await
+    }
+
+    async fn add_audit(&self, audit: &NewAudit) -> Result<i64, StoreError> {
+        audit::add(&self.database, audit).await
+    }
+
+    async fn audit(&self, offset: u64, limit: u32) -> Result<(Vec<AuditRow>, u64), StoreError> {
+        audit::page(&self.database, offset, limit).await
+    }
+
+    async fn add_user(&self, user: &User) -> Result<(), StoreError> {
+        access::add_user(&self.database, user).await
+    }
+
+    async fn remove_user(&self, name: &str) -> Result<bool, StoreError> {
+        access::remove_user(&self.database, name).await
+    }
+
+    async fn users(&self) -> Result<Vec<User>, StoreError> {
+        access::users(&self.database).await
+    }
+
+    async fn user(&self, name: &str) -> Result<Option<User>, StoreError> {
+        access::user(&self.database, name).await
+    }
+
+    async fn add_token(&self, token: &Token) -> Result<(), StoreError> {
+        access::add_token(&self.database, token).await
+    }
+
+    async fn remove_token(&self, name: &str) -> Result<bool, StoreError> {
+        access::remove_token(&self.database, name).await
+    }
+
+    async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
+        access::tokens(&self.database).await
+    }
+
+    async fn token(&self, hash: &[u8]) -> Result<Option<Token>, StoreError> {
+        access::token(&self.database, hash).await
+    }
+
+    async fn is_access_defined(&self) -> Result<bool, StoreError> {
+        access::is_defined(&self.database).await
+    }
+
+    async fn add_session(&self, session: &StoredSession) -> Result<bool, StoreError> {
+        access::add_session(&self.database, session).await
+    }
+
+    async fn session(&self, hash: &[u8], now: Timestamp) -> Result<Option<(StoredSession, Role)>, StoreError> {
+        access::session(&self.database, hash, now).await
+    }
+
+    async fn remove_session(&self, hash: &[u8]) -> Result<(), StoreError> {
+        access::remove_session(&self.database, hash).await
+    }
+
+    async fn save_operation(&self, operation: &Operation) -> Result<(), StoreError> {
+        operations::save(&self.database, operation).await
+    }
+
+    async fn operations(&self, target: Option<&TargetId>, limit: u32) -> Result<Vec<Operation>, StoreError> {
+        operations::list(&self.database, target, limit).await
+    }
+
+    async fn fail_interrupted_operations(&self, now: Timestamp) -> Result<u64, StoreError> {
+        operations::fail_interrupted(&self.database, now).await
+    }
+}
+
+/// Whether the database refused a row because its name or key exists.
+fn is_taken(error: &StoreError) -> bool {
+    matches!(error, StoreError::Database(sqlx::Error::Database(cause)) if cause.is_unique_violation())
+}
+
+/// A text column that holds one of our names.
+fn named<T>(what: &'static str, name: String, parse: impl Fn(&str) -> Option<T>) -> Result<T, StoreError> {
+    parse(&name).ok_or_else(|| StoreError::Unreadable { what, cause: format!("\"{name}\" is not known") })
+}

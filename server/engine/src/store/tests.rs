@@ -1,0 +1,373 @@
+//! One suite against every backend: a SQLite file, SQLite in memory, and each PostgreSQL that this machine has.
+
+use super::*;
+use headroom_model::{
+    Band,
+    operation::{OperationState, Progress},
+    range::Resolved,
+};
+use std::collections::BTreeSet;
+
+const NOON: Timestamp = Timestamp(1_795_089_600_000);
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+async fn on_each_backend<F, Fut>(test: F)
+where
+    F: Fn(Arc<dyn StateStore>) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    let folder = tempfile::tempdir().unwrap();
+    test(open(&file_url(folder.path())).await.unwrap()).await;
+    test(open("sqlite::memory:").await.unwrap()).await;
+    headroom_sandbox::test::on_each_postgres(async |database| test(open(&database.url()).await.unwrap()).await).await;
+}
+
+fn file_url(folder: &std::path::Path) -> String {
+    format!("sqlite:{}/state.db", folder.display())
+}
+
+fn orders() -> TargetId {
+    TargetId("orders".into())
+}
+
+fn row(metric: MetricId, minute: i64, values: &[f64]) -> MinuteRow {
+    let mut tallies = values.iter().map(|value| Tally::of(*value));
+    let mut tally = tallies.next().unwrap();
+    tallies.for_each(|other| tally.merge(&other));
+    MinuteRow { metric, at: NOON.plus_millis(minute * MINUTE_MS), tally, last: *values.last().unwrap() }
+}
+
+fn hour_of_minutes(step_ms: i64) -> Grid {
+    let range = Resolved { from: NOON, to: NOON.plus_millis(HOUR_MS), live: false };
+    Grid::covering(range, 1500, step_ms)
+}
+
+async fn read(store: &dyn StateStore, metric: MetricId, grid: Grid) -> Vec<Option<Tally>> {
+    store.tallies(&orders(), &[metric], &grid).await.unwrap().remove(0)
+}
+
+#[tokio::test]
+async fn minutes_merge_and_hours_are_their_sum() {
+    on_each_backend(async |store| {
+        let metric = MetricId::Connections;
+        let first = [row(metric, 0, &[1.0, 5.0]), row(metric, 2, &[3.0]), row(MetricId::Queries, 0, &[9.0])];
+        store.merge_minutes(Uuid::now_v7(), &orders(), &first).await.unwrap();
+        store.merge_minutes(Uuid::now_v7(), &orders(), &[row(metric, 0, &[-2.0])]).await.unwrap();
+        store.merge_minutes(Uuid::now_v7(), &TargetId("other".into()), &[row(metric, 0, &[99.0])]).await.unwrap();
+
+        let minutes = read(&*store, metric, hour_of_minutes(MINUTE_MS)).await;
+        assert_eq!(minutes.len(), 60);
+        assert_eq!(minutes[0], Some(Tally { sum: 4.0, min: -2.0, max: 5.0, count: 3 }));
+        assert_eq!((minutes[1], minutes[2]), (None, Some(Tally::of(3.0))));
+        let fives = read(&*store, metric, hour_of_minutes(5 * MINUTE_MS)).await;
+        let hour = read(&*store, metric, hour_of_minutes(HOUR_MS)).await;
+        assert_eq!(hour, [Some(Tally { sum: 7.0, min: -2.0, max: 5.0, count: 4 })]);
+        assert_eq!(fives[0], hour[0]);
+        assert!(fives[1..].iter().all(Option::is_none));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_batch_sent_twice_counts_once() {
+    on_each_backend(async |store| {
+        let (batch, rows) = (Uuid::now_v7(), [row(MetricId::Deadlocks, 0, &[2.0])]);
+        store.merge_minutes(batch, &orders(), &rows).await.unwrap();
+        store.merge_minutes(batch, &orders(), &rows).await.unwrap();
+        let hour = read(&*store, MetricId::Deadlocks, hour_of_minutes(HOUR_MS)).await;
+        assert_eq!(hour, [Some(Tally::of(2.0))]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn large_batches_and_repeated_minutes_are_taken() {
+    on_each_backend(async |store| {
+        let mut rows: Vec<_> = (0..1300).map(|minute| row(MetricId::Queries, minute, &[1.0])).collect();
+        rows.push(row(MetricId::Queries, 0, &[2.0]));
+        store.merge_minutes(Uuid::now_v7(), &orders(), &rows).await.unwrap();
+        store.merge_minutes(Uuid::now_v7(), &orders(), &[]).await.unwrap();
+        let range = Resolved { from: NOON, to: NOON.plus_millis(DAY_MS), live: false };
+        let day = read(&*store, MetricId::Queries, Grid::covering(range, 1500, HOUR_MS)).await;
+        assert_eq!(day.iter().flatten().map(|tally| tally.count).sum::<u32>(), 1301);
+        assert_eq!(day.iter().flatten().map(|tally| tally.sum).sum::<f64>(), 1302.0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn unknown_targets_and_metrics_are_all_gaps() {
+    on_each_backend(async |store| {
+        let (metrics, grid) = ([MetricId::Queries, MetricId::RedisKeys], hour_of_minutes(MINUTE_MS));
+        let columns = store.tallies(&orders(), &metrics, &grid).await.unwrap();
+        assert_eq!(columns, vec![vec![None; 60]; 2]);
+        assert_eq!(store.history_start(&orders()).await.unwrap(), HistoryStart::default());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn retention_prunes_each_kind_at_its_age() {
+    on_each_backend(async |store| {
+        let metric = MetricId::RedisKeys;
+        for minute in [0, 24 * 60, 3 * 24 * 60] {
+            store.merge_minutes(Uuid::now_v7(), &orders(), &[row(metric, minute, &[1.0])]).await.unwrap();
+        }
+        store.add_event(&event(NOON, None, EventKind::Deploy)).await.unwrap();
+        let kept = store.add_event(&event(NOON.plus_millis(3 * DAY_MS), None, EventKind::Deploy)).await.unwrap();
+        store.add_audit(&audit("ann", NOON)).await.unwrap();
+        store.save_operation(&operation("old", OperationState::Succeeded, 0)).await.unwrap();
+        store.save_operation(&operation("running", OperationState::Running, 0)).await.unwrap();
+
+        let now = NOON.plus_millis(3 * DAY_MS + 61_000);
+        let retention = Retention { minutes_days: 1, hours_days: 2, events_days: 2 };
+        let upkeep = store.upkeep(now, retention).await.unwrap();
+        // Two minutes, one hour, one event, one audit row, one ended operation.
+        assert_eq!(upkeep, Upkeep { rows_pruned: 6, unfinished: false });
+        let (minutes, hours) = (Some(NOON.plus_millis(3 * DAY_MS)), Some(NOON.plus_millis(DAY_MS)));
+        assert_eq!(store.history_start(&orders()).await.unwrap(), HistoryStart { minutes, hours });
+        let query = EventQuery { limit: 10, ..EventQuery::default() };
+        assert_eq!(store.events(&query).await.unwrap(), [kept]);
+        assert_eq!(store.audit(0, 10).await.unwrap().1, 0);
+        let left = store.operations(None, 10).await.unwrap();
+        assert_eq!(left.iter().map(|operation| operation.id.as_str()).collect::<Vec<_>>(), ["running"]);
+        assert_eq!(store.upkeep(now, retention).await.unwrap(), Upkeep::default());
+    })
+    .await;
+}
+
+fn event(at: Timestamp, target: Option<&str>, kind: EventKind) -> NewEvent {
+    NewEvent {
+        at,
+        target: target.map(|target| TargetId(target.into())),
+        kind,
+        band: Some(Band::Degraded),
+        title: "It's \"done\"; DROP TABLE events; --".into(),
+        detail: None,
+        actor: Some("ann".into()),
+    }
+}
+
+#[tokio::test]
+async fn events_come_back_newest_first_and_filtered() {
+    on_each_backend(async |store| {
+        let mut stored = Vec::new();
+        for (i, (target, kind)) in
+            [(Some("orders"), EventKind::Deploy), (Some("other"), EventKind::Outage), (None, EventKind::Restart)]
+                .into_iter()
+                .enumerate()
+        {
+            let at = NOON.plus_millis(i as i64 * 1000);
+            stored.push(store.add_event(&event(at, target, kind)).await.unwrap());
+        }
+        assert!(stored[0].id < stored[1].id && stored[1].id < stored[2].id);
+        let all = EventQuery { limit: 10, ..EventQuery::default() };
+        let list = async |query: EventQuery| -> Vec<i64> {
+            store.events(&query).await.unwrap().into_iter().map(|event| event.id).collect()
+        };
+        let ids: Vec<i64> = stored.iter().map(|event| event.id).collect();
+        assert_eq!(store.events(&EventQuery { limit: 1, ..all.clone() }).await.unwrap(), stored[2..]);
+        assert_eq!(list(all.clone()).await, [ids[2], ids[1], ids[0]]);
+        assert_eq!(list(EventQuery { target: Some(orders()), ..all.clone() }).await, [ids[2], ids[0]]);
+        assert_eq!(list(EventQuery { before: Some(ids[1]), ..all.clone() }).await, [ids[0]]);
+        let kinds = vec![EventKind::Deploy, EventKind::Restart];
+        assert_eq!(list(EventQuery { kinds, ..all.clone() }).await, [ids[2], ids[0]]);
+        let second = EventQuery { from: Some(stored[1].event.at), to: Some(stored[2].event.at), ..all };
+        assert_eq!(list(second).await, [ids[1]]);
+    })
+    .await;
+}
+
+fn audit(actor: &str, at: Timestamp) -> NewAudit {
+    NewAudit {
+        at,
+        actor: actor.into(),
+        role: Role::Operator,
+        origin: Some("127.0.0.1".into()),
+        action: "stats.reset".into(),
+        target: Some(orders()),
+        parameters: serde_json::json!({ "scope": "pool", "nested": [1, null] }),
+        reason: None,
+        outcome: "reset".into(),
+        succeeded: true,
+    }
+}
+
+#[tokio::test]
+async fn the_audit_is_paged_newest_first() {
+    on_each_backend(async |store| {
+        for name in ["ann", "ben", "cem"] {
+            store.add_audit(&audit(name, NOON)).await.unwrap();
+        }
+        let (rows, total) = store.audit(1, 1).await.unwrap();
+        assert_eq!((rows.len(), total), (1, 3));
+        assert_eq!(rows[0].audit, audit("ben", NOON));
+        assert!(store.audit(3, 10).await.unwrap().0.is_empty());
+    })
+    .await;
+}
+
+fn user(name: &str) -> User {
+    User { name: name.into(), role: Role::Admin, password_hash: "$argon2id$…".into(), created_at: NOON }
+}
+
+fn session(hash: u8, user: &str, created_at: Timestamp) -> StoredSession {
+    StoredSession { hash: vec![hash; 32], user: user.into(), created_at, expires_at: created_at.plus_millis(HOUR_MS) }
+}
+
+#[tokio::test]
+async fn users_own_their_sessions() {
+    on_each_backend(async |store| {
+        assert!(!store.is_access_defined().await.unwrap());
+        store.add_user(&user("ben")).await.unwrap();
+        store.add_user(&user("ann")).await.unwrap();
+        assert!(store.is_access_defined().await.unwrap());
+        assert!(matches!(store.add_user(&user("ann")).await, Err(StoreError::Exists { what: "user", .. })));
+        assert_eq!(store.users().await.unwrap(), [user("ann"), user("ben")]);
+        assert_eq!(store.user("ben").await.unwrap(), Some(user("ben")));
+        assert_eq!(store.user("eve").await.unwrap(), None);
+
+        let ann = session(1, "ann", NOON);
+        assert!(store.add_session(&ann).await.unwrap());
+        assert!(!store.add_session(&session(2, "eve", NOON)).await.unwrap(), "nobody's session");
+        assert_eq!(store.session(&ann.hash, NOON).await.unwrap(), Some((ann.clone(), Role::Admin)));
+        assert_eq!(store.session(&ann.hash, ann.expires_at).await.unwrap(), None);
+        assert!(store.remove_user("ann").await.unwrap());
+        assert!(!store.remove_user("ann").await.unwrap());
+        assert_eq!(store.session(&ann.hash, NOON).await.unwrap(), None);
+
+        for i in 0..60 {
+            store.add_session(&session(i, "ben", NOON.plus_millis(i.into()))).await.unwrap();
+        }
+        assert_eq!(store.session(&[9; 32], NOON).await.unwrap(), None, "only the newest fifty stay");
+        assert!(store.session(&[10; 32], NOON).await.unwrap().is_some());
+        store.remove_session(&[10; 32]).await.unwrap();
+        assert_eq!(store.session(&[10; 32], NOON).await.unwrap(), None);
+        assert_eq!(store.upkeep(NOON.plus_millis(DAY_MS), Retention::default()).await.unwrap().rows_pruned, 49);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tokens_are_found_by_hash() {
+    on_each_backend(async |store| {
+        let token = Token {
+            name: "scraper".into(),
+            role: Role::Viewer,
+            hash: vec![7; 32],
+            created_at: NOON,
+            expires_at: Some(NOON.plus_millis(1)),
+        };
+        store.add_token(&token).await.unwrap();
+        assert!(store.is_access_defined().await.unwrap());
+        assert!(matches!(store.add_token(&token).await, Err(StoreError::Exists { what: "token", .. })));
+        assert_eq!(store.token(&token.hash).await.unwrap(), Some(token.clone()));
+        assert_eq!(store.token(&[8; 32]).await.unwrap(), None);
+        assert_eq!(store.tokens().await.unwrap(), [token]);
+        assert!(store.remove_token("scraper").await.unwrap());
+        assert!(!store.remove_token("scraper").await.unwrap());
+    })
+    .await;
+}
+
+fn operation(id: &str, state: OperationState, minute: i64) -> Operation {
+    let at = NOON.plus_millis(minute * MINUTE_MS);
+    Operation {
+        id: id.into(),
+        kind: "cache.warm".into(),
+        title: "Warm".into(),
+        target: Some(orders()),
+        actor: "ann".into(),
+        cancel_role: Role::Operator,
+        reason: None,
+        state,
+        progress: Progress { done: 1, total: Some(2), unit: "keys".into(), rate: Some(1.5), eta_ms: Some(700) },
+        log: Vec::new(),
+        log_dropped: 0,
+        outcome: None,
+        effect: None,
+        created_at: at,
+        started_at: Some(at),
+        finished_at: state.is_final().then_some(at),
+    }
+}
+
+#[tokio::test]
+async fn operations_move_and_interrupted_ones_fail() {
+    on_each_backend(async |store| {
+        store.save_operation(&operation("a", OperationState::Queued, 0)).await.unwrap();
+        store.save_operation(&operation("a", OperationState::Running, 0)).await.unwrap();
+        let done = operation("b", OperationState::Succeeded, 1);
+        store.save_operation(&done).await.unwrap();
+        assert_eq!(store.operations(Some(&TargetId("other".into())), 10).await.unwrap(), []);
+        assert_eq!(store.operations(None, 1).await.unwrap(), [done]);
+
+        let later = NOON.plus_millis(DAY_MS);
+        assert_eq!(store.fail_interrupted_operations(later).await.unwrap(), 1);
+        assert_eq!(store.fail_interrupted_operations(later).await.unwrap(), 0);
+        let failed = store.operations(Some(&orders()), 10).await.unwrap().remove(1);
+        assert_eq!((failed.id.as_str(), failed.state), ("a", OperationState::Failed));
+        assert_eq!((failed.finished_at, failed.outcome.as_deref()), (Some(later), Some("the console stopped")));
+        assert_eq!((failed.progress.rate, failed.progress.eta_ms), (None, None));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tells_its_backend_and_its_size() {
+    let mut backends = BTreeSet::new();
+    let seen = std::sync::Mutex::new(&mut backends);
+    on_each_backend(async |store| {
+        store.ping().await.unwrap();
+        assert!(store.size_bytes().await.unwrap() >= 8192);
+        seen.lock().unwrap().insert(store.backend());
+    })
+    .await;
+    assert_eq!(backends, BTreeSet::from(["postgres", "sqlite"]));
+}
+
+#[tokio::test]
+async fn instances_may_start_at_once_and_find_what_was_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    start_at_once(&file_url(folder.path())).await;
+    headroom_sandbox::test::on_each_postgres(async |database| start_at_once(&database.url()).await).await;
+}
+
+async fn start_at_once(url: &str) {
+    let stores = futures::future::join_all((0..6).map(|_| open(url))).await;
+    let stores: Vec<_> = stores.into_iter().map(Result::unwrap).collect();
+    // Both learn the same names and merge the same minute.
+    let merges = stores.iter().map(|store| async {
+        let rows = [row(MetricId::Queries, 0, &[1.0]), row(MetricId::RedisKeys, 0, &[1.0])];
+        store.merge_minutes(Uuid::now_v7(), &orders(), &rows).await.unwrap();
+    });
+    futures::future::join_all(merges).await;
+    let again = open(url).await.unwrap();
+    assert_eq!(read(&*again, MetricId::Queries, hour_of_minutes(HOUR_MS)).await[0].unwrap().count, 6);
+}
+
+#[tokio::test]
+async fn a_sqlite_file_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new/state.db");
+    let url = format!("sqlite:{}", path.display());
+    let store = open(&url).await.unwrap();
+    store.add_user(&user("ann")).await.unwrap();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(&path.with_extension("db-wal")), 0o600);
+    drop(store);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    open(&url).await.unwrap();
+    assert_eq!(mode(&path), 0o600, "a file made readable to others is made private again");
+}
+
+#[tokio::test]
+async fn refuses_urls_that_name_no_store() {
+    for url in ["", "state.db", "mysql://localhost/x"] {
+        assert!(matches!(open(url).await, Err(StoreError::Url)), "{url}");
+    }
+    let error = open("postgres://ann:secret@127.0.0.1:1/x").await.err().unwrap().to_string();
+    assert!(!error.contains("secret"), "{error}");
+}
