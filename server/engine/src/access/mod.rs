@@ -1,11 +1,13 @@
 //! Users, tokens and sessions: who a request is.
 //!
-//! Passwords are hashed with Argon2id (RFC 9106, the crate's defaults: 19 MiB, two passes). Tokens and session cookies
-//! carry 256 random bits; only their SHA-256 is kept. Lookups of tokens and sessions are remembered for some seconds, so a
-//! change takes effect at once on the instance that made it and within [`REMEMBERED`] on others.
+//! A session ends twelve hours after sign-in, however much it was used: a fixed end needs no write a request, and a stolen
+//! cookie dies the same day. Lookups are cached for five seconds. A change made through this value shows at once; one made
+//! by another process (the command line, another instance) within those five seconds.
 
 mod password;
 mod secret;
+#[cfg(test)]
+mod tests;
 mod throttle;
 
 use crate::{
@@ -15,15 +17,27 @@ use crate::{
 use headroom_model::{Actor, Role, Timestamp, access::Proof};
 use moka::future::Cache;
 use password::Passwords;
-use std::{sync::Arc, time::Duration};
+use secret::Hash;
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use subtle::ConstantTimeEq;
 use throttle::Throttle;
 
-/// How long a lookup is remembered.
-pub const REMEMBERED: Duration = Duration::from_secs(5);
-/// A session ends so long after it began, however busy it was.
-const SESSION_MS: i64 = 12 * 3_600_000;
-/// Lookups remembered at once.
-const REMEMBERED_MOST: u64 = 10_000;
+/// How long a session lasts.
+const SESSION_MS: i64 = 12 * 60 * 60 * 1000;
+/// How long a lookup is trusted.
+const TRUST: Duration = Duration::from_secs(5);
+/// How long "nobody has access yet" is trusted: the first user added on the command line closes the console within this.
+const OPEN_TRUST: Duration = Duration::from_secs(1);
+/// Sessions and tokens remembered, each.
+const REMEMBERED: u64 = 10_000;
+/// Characters a name has at most.
+const NAME_LENGTH: usize = 64;
 
 /// Why access was not given or changed.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +55,9 @@ pub enum AccessError {
     /// A name or password that is not allowed.
     #[error("{0}")]
     Invalid(String),
+    /// Something that should never fail did.
+    #[error("{0}")]
+    Internal(&'static str),
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -57,113 +74,127 @@ pub struct SignedIn {
     pub expires_at: Timestamp,
 }
 
-/// Checks and manages access.
-pub struct Access {
-    store: Arc<dyn StateStore>,
-    clock: Clock,
-    passwords: Passwords,
-    throttle: Throttle,
-    /// By hash: who, until when.
-    known: Cache<Vec<u8>, Option<Known>>,
-    open: Cache<(), bool>,
-}
-
-/// A proven identity with its end.
+/// Someone a secret stands for, until when.
 #[derive(Clone, Debug)]
 struct Known {
     actor: Actor,
     expires_at: Option<Timestamp>,
 }
 
+impl Known {
+    fn is_valid(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// Checks and manages access.
+pub struct Access {
+    store: Arc<dyn StateStore>,
+    clock: Clock,
+    passwords: Passwords,
+    throttle: Mutex<Throttle>,
+    /// Lookups of valid secrets alone: guesses never push them out.
+    sessions: Cache<Hash, Known>,
+    tokens: Cache<Hash, Known>,
+    open: Cache<(), bool>,
+    /// Rises with every change, so that a lookup that began before one is not remembered after it.
+    changes: AtomicU64,
+}
+
 impl Access {
     /// Access over a store.
     #[must_use]
     pub fn new(store: Arc<dyn StateStore>, clock: Clock) -> Self {
+        let lookups = || Cache::builder().max_capacity(REMEMBERED).time_to_live(TRUST).build();
         Access {
+            passwords: Passwords::new(),
+            throttle: Mutex::new(Throttle::new(clock.now())),
+            sessions: lookups(),
+            tokens: lookups(),
+            open: Cache::builder().max_capacity(1).time_to_live(OPEN_TRUST).build(),
+            changes: AtomicU64::new(0),
             store,
             clock,
-            passwords: Passwords::new(),
-            throttle: Throttle::default(),
-            known: Cache::builder().max_capacity(REMEMBERED_MOST).time_to_live(REMEMBERED).build(),
-            open: Cache::builder().max_capacity(1).time_to_live(REMEMBERED).build(),
         }
     }
 
-    /// Whether no user and no token is defined.
+    /// Whether no user and no token is defined. Answered from memory nearly always.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store did not answer. Then nothing is open.
     pub async fn is_open(&self) -> Result<bool, AccessError> {
-        if let Some(open) = self.open.get(&()).await {
-            return Ok(open);
+        if let Some(is_open) = self.open.get(&()).await {
+            return Ok(is_open);
         }
-        let open = self.store.users().await?.is_empty() && self.store.tokens().await?.is_empty();
-        self.open.insert((), open).await;
-        Ok(open)
+        let changes = self.changes.load(Ordering::Acquire);
+        let is_open = !self.store.is_access_defined().await?;
+        self.open.insert((), is_open).await;
+        if self.changes.load(Ordering::Acquire) != changes {
+            self.open.invalidate(&()).await;
+        }
+        Ok(is_open)
     }
 
-    /// Adds a user. The password has 12 to 200 characters.
+    /// Adds a user. A name has 1 to 64 letters, digits, `.`, `_` and `-`; the password 12 to 200 characters.
     ///
     /// # Errors
-    /// The name or password is not allowed, or the name is taken.
+    /// Name or password is not allowed, the name is taken, or the store did not answer.
     pub async fn add_user(&self, name: &str, role: Role, password: &str) -> Result<(), AccessError> {
-        check_name(name)?;
-        let length = password.chars().count();
-        if !(12..=200).contains(&length) {
-            return Err(AccessError::Invalid(format!("the password has {length} characters; allowed: 12 to 200")));
-        }
+        check_name("user", name)?;
         let password_hash = self.passwords.hash(password).await?;
         let user = User { name: name.to_owned(), role, password_hash, created_at: self.clock.now() };
         self.store.add_user(&user).await?;
-        self.forget();
+        self.changed().await;
         Ok(())
     }
 
     /// Adds a token and answers it; it is never shown again.
     ///
     /// # Errors
-    /// The name is not allowed or taken, or the end lies in the past.
+    /// The name is not allowed or taken, the token would have expired already, or the store did not answer.
     pub async fn add_token(
         &self,
         name: &str,
         role: Role,
         expires_at: Option<Timestamp>,
     ) -> Result<String, AccessError> {
-        check_name(name)?;
-        let created_at = self.clock.now();
-        if expires_at.is_some_and(|end| end <= created_at) {
-            return Err(AccessError::Invalid("the token would have expired already".into()));
+        check_name("token", name)?;
+        let now = self.clock.now();
+        if expires_at.is_some_and(|end| end <= now) {
+            return Err(AccessError::Invalid("a token expires in the future, or never".to_owned()));
         }
-        let (token, hash) = secret::new("hr_");
-        self.store.add_token(&Token { name: name.to_owned(), role, hash, created_at, expires_at }).await?;
-        self.forget();
-        Ok(token)
+        let text = secret::token();
+        let hash = secret::token_hash(&text).ok_or(AccessError::Internal("a fresh token was not recognised"))?;
+        let token = Token { name: name.to_owned(), role, hash: hash.to_vec(), created_at: now, expires_at };
+        self.store.add_token(&token).await?;
+        self.changed().await;
+        Ok(text)
     }
 
     /// Removes a user and its sessions; false when there was none.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store did not answer.
     pub async fn remove_user(&self, name: &str) -> Result<bool, AccessError> {
-        let removed = self.store.remove_user(name).await?;
-        self.forget();
-        Ok(removed)
+        let outcome = self.store.remove_user(name).await;
+        self.changed().await;
+        Ok(outcome?)
     }
 
     /// Removes a token; false when there was none.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store did not answer.
     pub async fn remove_token(&self, name: &str) -> Result<bool, AccessError> {
-        let removed = self.store.remove_token(name).await?;
-        self.forget();
-        Ok(removed)
+        let outcome = self.store.remove_token(name).await;
+        self.changed().await;
+        Ok(outcome?)
     }
 
     /// All users.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store did not answer.
     pub async fn users(&self) -> Result<Vec<User>, AccessError> {
         Ok(self.store.users().await?)
     }
@@ -171,96 +202,127 @@ impl Access {
     /// All tokens.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store did not answer.
     pub async fn tokens(&self) -> Result<Vec<Token>, AccessError> {
         Ok(self.store.tokens().await?)
     }
 
-    /// Checks name and password and begins a session of twelve hours.
+    /// Checks name and password and begins a session. An unknown name takes as long as a wrong password.
     ///
     /// # Errors
-    /// [`AccessError::Refused`] for a wrong name or password alike, after the same work;
-    /// [`AccessError::TooManyAttempts`] after five failures of a name, or a hundred of all, within some minutes.
+    /// Refused, too many attempts, or the store did not answer.
     pub async fn sign_in(&self, name: &str, password: &str) -> Result<SignedIn, AccessError> {
-        let now = self.clock.now();
-        self.throttle.admit(name, now)?;
-        let user = self.store.users().await?.into_iter().find(|user| user.name == name);
-        let matches = self.passwords.verify(password, user.as_ref().map(|user| user.password_hash.as_str())).await?;
-        let Some(user) = user.filter(|_| matches) else { return Err(AccessError::Refused) };
-        self.throttle.succeeded(name);
-        let (cookie, hash) = secret::new("");
-        let expires_at = now.plus_millis(SESSION_MS);
-        self.store.add_session(&StoredSession { hash, user: user.name.clone(), created_at: now, expires_at }).await?;
-        let actor = Actor { name: user.name, role: user.role, proof: Proof::Session };
-        Ok(SignedIn { cookie, actor, expires_at })
+        let allowed = is_name(name).then_some(name);
+        self.throttle()
+            .attempt(allowed, self.clock.now())
+            .map_err(|retry_secs| AccessError::TooManyAttempts { retry_secs })?;
+        let user = match allowed {
+            Some(name) => self.store.user(name).await?,
+            None => None,
+        };
+        let stored = user.as_ref().map(|user| user.password_hash.clone());
+        let is_right = self.passwords.verify(password, stored).await?;
+        let Some(user) = user.filter(|_| is_right) else { return Err(AccessError::Refused) };
+
+        let cookie = secret::cookie();
+        let hash = secret::cookie_hash(&cookie).ok_or(AccessError::Internal("a fresh cookie was not recognised"))?;
+        let created_at = self.clock.now();
+        let expires_at = created_at.plus_millis(SESSION_MS);
+        let session = StoredSession { hash: hash.to_vec(), user: user.name.clone(), created_at, expires_at };
+        if !self.store.add_session(&session).await? {
+            return Err(AccessError::Refused);
+        }
+        self.throttle().succeeded(&user.name);
+        Ok(SignedIn { cookie, actor: Actor { name: user.name, role: user.role, proof: Proof::Session }, expires_at })
     }
 
     /// Ends a session.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store did not answer; the session may last.
     pub async fn sign_out(&self, cookie: &str) -> Result<(), AccessError> {
-        let hash = secret::hash(cookie);
-        self.store.remove_session(&hash).await?;
-        self.known.invalidate(&hash).await;
-        Ok(())
+        let Some(hash) = secret::cookie_hash(cookie) else { return Ok(()) };
+        let outcome = self.store.remove_session(&hash).await;
+        self.changed().await;
+        Ok(outcome?)
     }
 
     /// Who a session cookie stands for.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store did not answer.
     pub async fn session(&self, cookie: &str) -> Result<Option<Actor>, AccessError> {
-        let hash = secret::hash(cookie);
-        let now = self.clock.now();
-        if let Some(known) = self.known.get(&hash).await {
-            return Ok(current(known, now));
-        }
-        let known = self.store.session(&hash, now).await?.map(|(session, role)| Known {
-            actor: Actor { name: session.user, role, proof: Proof::Session },
-            expires_at: Some(session.expires_at),
-        });
-        self.known.insert(hash, known.clone()).await;
-        Ok(current(known, now))
+        let Some(hash) = secret::cookie_hash(cookie) else { return Ok(None) };
+        self.lookup(&self.sessions, Proof::Session, hash, async {
+            let found = self.store.session(&hash, self.clock.now()).await?;
+            Ok(found.map(|(session, role)| (session.hash, session.user, role, Some(session.expires_at))))
+        })
+        .await
     }
 
     /// Who a bearer token stands for.
     ///
     /// # Errors
-    /// The store does not answer.
+    /// The store did not answer.
     pub async fn token(&self, token: &str) -> Result<Option<Actor>, AccessError> {
-        let hash = secret::hash(token);
-        let now = self.clock.now();
-        if let Some(known) = self.known.get(&hash).await {
-            return Ok(current(known, now));
+        let Some(hash) = secret::token_hash(token) else { return Ok(None) };
+        self.lookup(&self.tokens, Proof::Token, hash, async {
+            let found = self.store.token(&hash).await?;
+            Ok(found.map(|token| (token.hash, token.name, token.role, token.expires_at)))
+        })
+        .await
+    }
+
+    async fn lookup(
+        &self,
+        lookups: &Cache<Hash, Known>,
+        proof: Proof,
+        hash: Hash,
+        ask: impl Future<Output = Result<Option<(Vec<u8>, String, Role, Option<Timestamp>)>, StoreError>>,
+    ) -> Result<Option<Actor>, AccessError> {
+        if let Some(known) = lookups.get(&hash).await {
+            return Ok(known.is_valid(self.clock.now()).then_some(known.actor));
         }
-        let stored = self.store.tokens().await?.into_iter().find(|stored| secret::same(&stored.hash, &hash));
-        let known = stored.map(|stored| Known {
-            actor: Actor { name: stored.name, role: stored.role, proof: Proof::Token },
-            expires_at: stored.expires_at,
-        });
-        self.known.insert(hash, known.clone()).await;
-        Ok(current(known, now))
+        let changes = self.changes.load(Ordering::Acquire);
+        let Some((stored, name, role, expires_at)) = ask.await? else { return Ok(None) };
+        if !bool::from(stored.ct_eq(hash.as_slice())) {
+            return Ok(None);
+        }
+        let known = Known { actor: Actor { name, role, proof }, expires_at };
+        if !known.is_valid(self.clock.now()) {
+            return Ok(None);
+        }
+        lookups.insert(hash, known.clone()).await;
+        if self.changes.load(Ordering::Acquire) != changes {
+            lookups.invalidate(&hash).await;
+        }
+        Ok(Some(known.actor))
     }
 
-    /// Lookups start anew: something changed.
-    fn forget(&self) {
-        self.known.invalidate_all();
-        self.open.invalidate_all();
+    /// Forgets every lookup: those that are stored, and those on their way.
+    async fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.sessions.invalidate_all();
+        self.tokens.invalidate_all();
+        self.open.invalidate(&()).await;
+    }
+
+    fn throttle(&self) -> std::sync::MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn current(known: Option<Known>, now: Timestamp) -> Option<Actor> {
-    known.filter(|known| known.expires_at.is_none_or(|end| now < end)).map(|known| known.actor)
+fn is_name(name: &str) -> bool {
+    (1..=NAME_LENGTH).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
-fn check_name(name: &str) -> Result<(), AccessError> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if (1..=64).contains(&name.len()) && name.chars().all(allowed) {
+fn check_name(what: &str, name: &str) -> Result<(), AccessError> {
+    if is_name(name) {
         return Ok(());
     }
-    Err(AccessError::Invalid("a name has 1 to 64 of the characters a-z, A-Z, 0-9, dot, underscore and hyphen".into()))
+    let shown: String = name.chars().take(NAME_LENGTH).collect();
+    Err(AccessError::Invalid(format!(
+        "\"{shown}\" is not a {what} name; allowed: 1 to {NAME_LENGTH} letters, digits, \".\", \"_\" and \"-\""
+    )))
 }
-
-#[cfg(test)]
-mod tests;

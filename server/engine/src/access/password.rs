@@ -1,56 +1,81 @@
-//! Password hashing away from the async workers, a bounded number at once.
+//! Passwords: argon2id with the parameters OWASP recommends (19 MiB, two passes), off the runtime's threads.
 
 use super::AccessError;
-use crate::store::StoreError;
 use argon2::{
-    Argon2, PasswordHash, PasswordHasher, PasswordVerifier,
-    password_hash::{SaltString, rand_core::OsRng},
+    Argon2,
+    password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString},
 };
-use tokio::sync::Semaphore;
+use rand::RngCore;
+use tokio::{
+    sync::{OnceCell, Semaphore},
+    task::spawn_blocking,
+};
 
-/// Hashes computed at once: each takes 19 MiB and a core.
+/// Characters a password has.
+const LENGTH: std::ops::RangeInclusive<usize> = 12..=200;
+/// Hashes computed at once: 19 MiB and a core each. The throttle bounds who waits.
 const AT_ONCE: usize = 2;
 
-/// Verified when a name is unknown, so that the answer takes as long as for a known one. Its password is nobody's.
-pub(super) const NOBODY: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5LW5vYm9keQ$q3g0B6CWfzlFPrJrEKwPzMuyfZBWBEhvnSAEdGMNgO4";
-
-pub(super) struct Passwords {
+/// Hashes and checks passwords.
+#[derive(Debug)]
+pub struct Passwords {
     places: Semaphore,
+    /// What an attempt for an unknown name is checked against, so that it takes as long as any other.
+    nobody: OnceCell<String>,
 }
 
 impl Passwords {
     pub fn new() -> Self {
-        Passwords { places: Semaphore::new(AT_ONCE) }
+        Passwords { places: Semaphore::new(AT_ONCE), nobody: OnceCell::new() }
     }
 
+    /// Hashes a new password, after checking its length.
     pub async fn hash(&self, password: &str) -> Result<String, AccessError> {
-        let password = password.to_owned();
-        self.compute(move || {
-            let salt = SaltString::generate(&mut OsRng);
-            Argon2::default().hash_password(password.as_bytes(), &salt).map(|hash| hash.to_string())
-        })
-        .await?
-        .map_err(|error| AccessError::Invalid(format!("the password cannot be hashed: {error}")))
+        let length = password.chars().count();
+        if !LENGTH.contains(&length) {
+            return Err(AccessError::Invalid(format!(
+                "a password has {} to {} characters; this one has {length}",
+                LENGTH.start(),
+                LENGTH.end()
+            )));
+        }
+        self.compute(password.to_owned(), |password| hash(&password)).await
     }
 
-    pub async fn verify(&self, password: &str, stored: Option<&str>) -> Result<bool, AccessError> {
-        let password = password.to_owned();
-        let known = stored.is_some();
-        let stored = stored.unwrap_or(NOBODY).to_owned();
-        let matches = self
-            .compute(move || {
-                PasswordHash::new(&stored)
-                    .and_then(|hash| Argon2::default().verify_password(password.as_bytes(), &hash))
-                    .is_ok()
-            })
-            .await?;
-        Ok(known && matches)
+    /// Whether a password is the one of a user; false when there is no user, after the same time.
+    pub async fn verify(&self, password: &str, stored: Option<String>) -> Result<bool, AccessError> {
+        if password.chars().count() > *LENGTH.end() {
+            return Ok(false);
+        }
+        // Always there before the check, for known and unknown names alike.
+        let nobody = self.nobody.get_or_try_init(|| self.compute(String::new(), |empty| hash(&empty))).await?.clone();
+        let is_known = stored.is_some();
+        let stored = stored.unwrap_or(nobody);
+        let matches = self.compute(password.to_owned(), move |password| {
+            let stored = PasswordHash::new(&stored).map_err(|_| unusable("a stored password hash is damaged"))?;
+            Ok(Argon2::default().verify_password(password.as_bytes(), &stored).is_ok())
+        });
+        Ok(matches.await? && is_known)
     }
 
-    async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, AccessError> {
-        let failed = |error: tokio::task::JoinError| StoreError::from(sqlx::Error::Io(std::io::Error::other(error)));
-        let _place = self.places.acquire().await.map_err(|_| AccessError::Refused)?;
-        Ok(tokio::task::spawn_blocking(work).await.map_err(failed)?)
+    async fn compute<T: Send + 'static>(
+        &self,
+        password: String,
+        work: impl FnOnce(String) -> Result<T, AccessError> + Send + 'static,
+    ) -> Result<T, AccessError> {
+        let _place = self.places.acquire().await.map_err(|_| unusable("no place to hash a password"))?;
+        spawn_blocking(move || work(password)).await.map_err(|_| unusable("hashing a password failed"))?
     }
+}
+
+fn hash(password: &str) -> Result<String, AccessError> {
+    let mut salt = [0; 16];
+    rand::rng().fill_bytes(&mut salt);
+    let salt = SaltString::encode_b64(&salt).map_err(|_| unusable("a salt was refused"))?;
+    let hash = Argon2::default().hash_password(password.as_bytes(), &salt);
+    Ok(hash.map_err(|_| unusable("hashing a password failed"))?.to_string())
+}
+
+fn unusable(what: &'static str) -> AccessError {
+    AccessError::Internal(what)
 }
