@@ -97,13 +97,15 @@ fn entry(entry: &Entry<'_>) -> String {
         let _ = write!(html, "<p class=\"note\">Also {}</p>", list.join(", "));
     }
     if let Some(parameters) = operation.parameters.as_deref().filter(|parameters| !parameters.is_empty()) {
-        html.push_str(&table("Parameters", ["Name", "In", "Meaning"], parameters.iter().map(parameter)));
+        let caption = format!("Parameters of {method} {}", escape(path));
+        html.push_str(&table(&caption, ["Name", "In", "Meaning"], parameters.iter().map(parameter)));
     }
     if let Some(body) = &operation.request_body {
         let schemas = body.content.values().filter_map(|content| content.schema.as_ref()).map(schema_name);
         let _ = write!(html, "<p class=\"note\">Body: {}</p>", schemas.collect::<Vec<_>>().join(", "));
     }
-    html.push_str(&table("Answers", ["Status", "Body", "Meaning"], operation.responses.responses.iter().map(answer)));
+    let caption = format!("Answers of {method} {}", escape(path));
+    html.push_str(&table(&caption, ["Status", "Body", "Meaning"], operation.responses.responses.iter().map(answer)));
     html.push_str("</div>");
     html
 }
