@@ -35,7 +35,7 @@ pub enum Dist {
 
 #[cfg(feature = "embed")]
 #[derive(rust_embed::RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/../dist"]
+#[folder = "../dist"]
 struct Embedded;
 
 impl Dist {
