@@ -79,7 +79,7 @@ async fn a_caller_may_want_fewer_points() {
     let coarse = within(6).await;
     assert_eq!((coarse.step_ms, coarse.avg), (5 * MINUTE_MS, vec![Some(60.0); 6]));
     assert_eq!(within(usize::MAX).await.avg.len(), 360);
-    assert_eq!(within(0).await.avg, [Some(360.0)]);
+    assert_eq!(within(0).await.avg, [Some(180.0), Some(180.0)]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! PostgreSQL: a few connections into the schema `headroom`, so that the store can share a database.
 
-use super::{Arg, Cell, Engine, Query, StoreError};
+use super::{Arg, Cell, Engine, PATIENCE, Query, StoreError};
 use crate::sql::MARK;
 use sqlx::{
     AssertSqlSafe, Connection, Executor, PgConnection, Pool, Postgres, Row, TypeInfo, ValueRef,
@@ -15,7 +15,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
 /// Connections an instance opens at most.
 const CONNECTIONS: u32 = 5;
 /// How long to wait for a connection: a page would rather say that there is no history than make its reader wait.
-const CONNECT: Duration = Duration::from_secs(3);
+const CONNECT: Duration = Duration::from_secs(5);
 /// Keeps instances that start at once from creating the schema twice. Any number that nobody else uses: "headroom".
 const SCHEMA_LOCK: i64 = 0x6865_6164_726f_6f6d;
 
@@ -26,11 +26,12 @@ pub async fn open(url: &str) -> Result<Pool<Postgres>, StoreError> {
         ("idle_in_transaction_session_timeout", "30s"),
     ]);
     let patient = options.clone().options([("statement_timeout", "5min")]);
-    let mut first = timeout(CONNECT, PgConnection::connect_with(&patient)).await.map_err(|_| StoreError::Timeout)??;
+    let mut first =
+        timeout(PATIENCE, PgConnection::connect_with(&patient)).await.map_err(|_| StoreError::Timeout)??;
     migrate(&mut first).await?;
     first.close().await?;
     let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT);
-    Ok(pool.connect_with(options.options([("statement_timeout", "9s")])).await?)
+    Ok(pool.connect_lazy_with(options.options([("statement_timeout", "9s")])))
 }
 
 /// Creates the schema and brings it up to date. The lock goes with the connection, whatever happens.

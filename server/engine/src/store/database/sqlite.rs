@@ -11,6 +11,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
     str::FromStr,
+    sync::Mutex,
     time::Duration,
 };
 
@@ -28,6 +29,9 @@ const OPEN_ATTEMPTS: u32 = 50;
 pub struct Pools {
     pub writer: Pool<Sqlite>,
     pub readers: Pool<Sqlite>,
+    /// Memory lives as long as a connection to it. A pool may close its own at any time (a caller that goes away while
+    /// one is handed out), so one stays open beside it.
+    _anchor: Option<Mutex<SqliteConnection>>,
 }
 
 pub async fn open(url: &str) -> Result<Pools, StoreError> {
@@ -38,10 +42,11 @@ pub async fn open(url: &str) -> Result<Pools, StoreError> {
         .busy_timeout(BUSY);
     let pool = |size| SqlitePoolOptions::new().max_connections(size).acquire_timeout(PATIENCE);
     if is_memory(&options) {
-        // Memory lives as long as its connection: one, kept for good, for reading and writing.
-        let single = pool(1).min_connections(1).idle_timeout(None).max_lifetime(None).connect_with(options).await?;
-        migrate(&mut *single.acquire().await?).await?;
-        return Ok(Pools { writer: single.clone(), readers: single });
+        let mut anchor = SqliteConnection::connect_with(&options).await?;
+        migrate(&mut anchor).await?;
+        // One connection for everything: several that share memory would refuse each other instead of waiting.
+        let single = pool(1).connect_lazy_with(options);
+        return Ok(Pools { writer: single.clone(), readers: single, _anchor: Some(Mutex::new(anchor)) });
     }
     make_private(options.get_filename())?;
     let options = options.journal_mode(SqliteJournalMode::Wal);
@@ -56,9 +61,9 @@ pub async fn open(url: &str) -> Result<Pools, StoreError> {
             Err(error) => return Err(error),
         }
     }
-    let writer = pool(1).connect_with(options.clone()).await?;
-    let readers = pool(READERS).connect_with(options.pragma("query_only", "ON")).await?;
-    Ok(Pools { writer, readers })
+    let writer = pool(1).connect_lazy_with(options.clone());
+    let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
+    Ok(Pools { writer, readers, _anchor: None })
 }
 
 fn is_memory(options: &SqliteConnectOptions) -> bool {
