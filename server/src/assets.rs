@@ -20,6 +20,9 @@ const MANIFEST: &str = "assets.json";
 const MISSING: &str = "The browser bundle is missing: no dist/assets.json. Build it with `make run`, or with \
     `cargo run -p headroom-bundle`.";
 
+/// How long a browser may keep what carries its content in its address: forever.
+pub const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+
 /// Encodings that the bundle tool writes beside each file, best first.
 const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
@@ -107,7 +110,13 @@ fn accepts(list: &str, encoding: &str) -> bool {
 }
 
 fn file(path: &str, encoding: Option<&'static str>, bytes: Bytes, headers: &HeaderMap) -> Response {
-    let tag = format!("\"{}\"", hex(&Sha256::digest(&bytes)[..12]));
+    // The bundle tool puts a hash into every address below these two folders: it stands for the content.
+    let is_hashed = path.starts_with("pkg/") || path.starts_with("assets/");
+    let identity = match is_hashed {
+        true => Sha256::digest([path, encoding.unwrap_or_default()].concat()),
+        false => Sha256::digest(&bytes),
+    };
+    let tag = format!("\"{}\"", hex(&identity[..12]));
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let mut response = if known.is_some_and(|list| etag::holds(list, &tag)) {
         StatusCode::NOT_MODIFIED.into_response()
@@ -117,10 +126,7 @@ fn file(path: &str, encoding: Option<&'static str>, bytes: Bytes, headers: &Head
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(path)));
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
-    // The bundle tool puts a hash into every address below these two folders.
-    let is_hashed = path.starts_with("pkg/") || path.starts_with("assets/");
-    let cache = if is_hashed { "public, max-age=31536000, immutable" } else { "no-cache" };
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(if is_hashed { IMMUTABLE } else { "no-cache" }));
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(header::ETAG, tag);
     }

@@ -6,6 +6,7 @@ use crate::{
         audit, document, events, exposition, health, history, metrics, operations, pool, probes, requests, session,
         stats, stream, summary, targets, tokens, users,
     },
+    assets::IMMUTABLE,
     endpoint::{self, Endpoint, admin, operator, public, scrape, viewer},
     http::{etag, headers, observe, problem},
     pages,
@@ -14,6 +15,7 @@ use crate::{
 use axum::{
     Router,
     extract::{Request, State},
+    http::{Extensions, HeaderMap, StatusCode, Version, header::CACHE_CONTROL},
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{any, post},
@@ -99,7 +101,11 @@ pub fn router(web: Web) -> Router {
     let compression = SizeAbove::new(COMPRESS_ABOVE_BYTES)
         .and(NotForContentType::SSE)
         .and(NotForContentType::IMAGES)
-        .and(NotForContentType::const_new("font/"));
+        .and(NotForContentType::const_new("font/"))
+        // The bundle was compressed when it was built; while developing its megabytes would take longer than they save.
+        .and(|_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions| {
+            headers.get(CACHE_CONTROL).is_none_or(|value| value != IMMUTABLE)
+        });
     Router::new()
         .merge(endpoint::routes(&endpoints(), &web))
         .merge(browser_forms().route_layer(guard(Access::Public)))
