@@ -11,6 +11,9 @@ if (!process.env.HEADROOM_END2END) throw new Error("run the specs with `node end
 /** { binary, chromium, results, work, demo } */
 export const site = JSON.parse(process.env.HEADROOM_END2END);
 
+// How long a page may take to do what a test waits for. Generous: what has to be fast is measured.
+const PATIENCE_MS = 60_000;
+
 /** The widths of the design. */
 export const WIDTHS = [390, 1024, 1440];
 
@@ -39,7 +42,7 @@ export async function open(t, path = "/", { base = site.demo.url, width = 1440, 
   });
   t.after(() => context.close());
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(PATIENCE_MS);
   page.problems = await watch(page, base);
   page.answer = await page.goto(path, { waitUntil: "load" });
   return page;

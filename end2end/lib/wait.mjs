@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** Asks `check` until it answers something truthy, and returns that. Its errors count as "not yet". */
-export async function until(what, check, { within = 30_000, every = 100 } = {}) {
+export async function until(what, check, { within = 60_000, every = 100 } = {}) {
   const end = Date.now() + within;
   let last;
   do {

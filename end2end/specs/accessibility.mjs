@@ -27,7 +27,7 @@ for (const theme of ["light", "dark"]) {
       await page.getByTitle(title, { exact: true }).click();
       assert.deepEqual(await findings(page), [], title);
     }
-    await page.getByText("Share", { exact: true }).click();
+    await page.getByRole("banner").getByText("Share", { exact: true }).click();
     assert.deepEqual(await findings(page), [], "Share");
     await page.keyboard.press("Escape");
     await page.keyboard.press("?");

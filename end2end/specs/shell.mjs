@@ -23,8 +23,8 @@ test("? lists the keys, and each listed key does what it says", async (t) => {
   await page.keyboard.press("z");
   await page.waitForURL(/from=\d+/);
   await page.keyboard.press("s");
-  await page.getByLabel("Link", { exact: true }).waitFor();
-  await page.getByLabel("Link", { exact: true }).focus();
+  await page.getByRole("textbox", { name: "Link" }).waitFor();
+  await page.getByRole("textbox", { name: "Link" }).focus();
   await page.keyboard.press("?");
   assert.ok(await help.isHidden(), "keys are off in a field");
 });
@@ -52,8 +52,8 @@ test("the range is in the address, and a link shows the same view", async (t) =>
   await page.waitForURL(/from=now-1h/);
   await page.getByRole("region", { name: "Last 1 hour" }).waitFor();
   await page.getByTitle("Time range").click();
-  await page.getByLabel("From").fill("now-3h");
-  await page.getByLabel("To", { exact: true }).fill("now-1h");
+  await page.getByRole("textbox", { name: "From" }).fill("now-3h");
+  await page.getByRole("textbox", { name: "To" }).fill("now-1h");
   await page.getByRole("button", { name: "Apply" }).click();
   await page.waitForURL((url) => url.searchParams.get("from") === "now-3h");
   await liveState(page).filter({ hasText: "Paused" }).waitFor();
@@ -71,8 +71,8 @@ test("a range that cannot be read is explained", async (t) => {
 
 test("share copies a link with a fixed range", async (t) => {
   const page = await openAlive(t);
-  await page.getByText("Share", { exact: true }).click();
-  const link = new URL(await page.getByLabel("Link", { exact: true }).inputValue());
+  await page.getByRole("banner").getByText("Share", { exact: true }).click();
+  const link = new URL(await page.getByRole("textbox", { name: "Link" }).inputValue());
   assert.equal(link.origin, site.demo.url);
   assert.equal(link.searchParams.get("target"), "shop");
   const hours = (Number(link.searchParams.get("to")) - Number(link.searchParams.get("from"))) / 3_600_000;

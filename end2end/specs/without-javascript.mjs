@@ -44,8 +44,8 @@ test("range links change the range", async (t) => {
   await page.waitForURL(/from=now-1h/);
   await page.getByRole("region", { name: "Last 1 hour" }).waitFor();
   await page.getByTitle("Time range").click();
-  await page.getByLabel("From").fill("now-2h");
-  await page.getByLabel("To", { exact: true }).fill("now-1h");
+  await page.getByRole("textbox", { name: "From" }).fill("now-2h");
+  await page.getByRole("textbox", { name: "To" }).fill("now-1h");
   await page.getByRole("button", { name: "Apply" }).click();
   await page.waitForURL((url) => url.searchParams.get("from") === "now-2h" && url.searchParams.get("to") === "now-1h");
 });
