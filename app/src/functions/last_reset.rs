@@ -19,7 +19,8 @@ pub async fn last_reset(target: Option<String>, scope: ResetScope) -> Result<Opt
     let row = rows.into_iter().find(|row| {
         let audit = &row.audit;
         audit.action == "stats.reset"
-            && audit.target.as_ref() == Some(&target)
+            // The console's own latencies belong to no target.
+            && audit.target.as_ref().is_none_or(|of| *of == target)
             && audit.parameters.get("scope").and_then(serde_json::Value::as_str) == Some(scope.as_str())
     });
     Ok(row.map(|row| LastReset {
