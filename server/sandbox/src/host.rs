@@ -146,8 +146,14 @@ impl Host {
     }
 
     /// Freezes every process of the server: connections stay open and nothing answers.
+    ///
+    /// The parent may fork between a look at its children and its own stop, so the look is repeated: once it stands
+    /// still, no new child can come.
     pub(crate) fn pause(&self) {
-        self.signal(Signal::SIGSTOP);
+        for _ in 0..3 {
+            self.signal(Signal::SIGSTOP);
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
     }
 
     /// Wakes a frozen server.
