@@ -15,12 +15,18 @@ for (const theme of ["light", "dark"]) {
       const shift = await page.evaluate(
         () =>
           new Promise((resolve) => {
-            let sum = 0;
+            const moved = { sum: 0, by: [] };
             const observer = new PerformanceObserver((list) => {
-              for (const entry of list.getEntries()) if (!entry.hadRecentInput) sum += entry.value;
+              for (const entry of list.getEntries().filter((entry) => !entry.hadRecentInput)) {
+                moved.sum += entry.value;
+                for (const { node, previousRect, currentRect } of entry.sources) {
+                  const name = node?.outerHTML?.slice(0, 100) ?? node?.textContent?.slice(0, 60);
+                  moved.by.push(`${name} from ${JSON.stringify(previousRect)} to ${JSON.stringify(currentRect)}`);
+                }
+              }
             });
             observer.observe({ type: "layout-shift", buffered: true });
-            setTimeout(() => resolve(sum), 1000);
+            setTimeout(() => resolve(moved), 1000);
           }),
       );
       const { scrollWidth, clientWidth, beyond } = await page.evaluate(() => ({
@@ -36,7 +42,7 @@ for (const theme of ["light", "dark"]) {
       await page.evaluate(() => scrollTo(0, 0));
       await picture(page, `overview-${width}-${theme}`);
       assert.ok(scrollWidth <= clientWidth, `the page is ${scrollWidth} px wide in ${clientWidth} px: ${beyond.join("\n")}`);
-      assert.ok(shift <= SHIFT_MAX, `layout shifted by ${shift.toFixed(3)}`);
+      assert.ok(shift.sum <= SHIFT_MAX, `layout shifted by ${shift.sum.toFixed(3)}:\n${shift.by.join("\n")}`);
     });
   }
 }

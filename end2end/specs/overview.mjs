@@ -85,10 +85,10 @@ test("issues can be filtered, and the filter is in the address", async (t) => {
 test("a deploy marker appears on the open page", async (t) => {
   const page = await openAlive(t);
   const title = `Release ${Date.now()}`;
-  await api("/api/v1/events", {
+  await api("/api/v1/events?target=shop", {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ kind: "deploy", title, target: "shop" }),
+    body: JSON.stringify({ title }),
   });
   await page.getByRole("region", { name: "Recent events" }).getByText(title).waitFor();
 });

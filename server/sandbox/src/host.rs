@@ -145,30 +145,17 @@ impl Host {
         self.forget();
     }
 
-    /// Freezes every process of the server: connections stay open and nothing answers.
-    ///
-    /// The parent may fork between a look at its children and its own stop, so the look is repeated: once it stands
-    /// still, no new child can come.
+    /// Freezes every process of the server: connections stay open and nothing answers. Linux.
     pub(crate) fn pause(&self) {
-        for _ in 0..3 {
-            self.signal(Signal::SIGSTOP);
-            std::thread::sleep(std::time::Duration::from_millis(5));
+        if self.process.is_some() {
+            process::freeze(&self.home, self.name);
         }
     }
 
     /// Wakes a frozen server.
     pub(crate) fn resume(&self) {
-        self.signal(Signal::SIGCONT);
-    }
-
-    fn signal(&self, signal: Signal) {
-        if let Some(process) = &self.process {
-            let mut pids = process::processes_in(&self.home, self.name);
-            let parent = process::pid_of(process.id());
-            if !pids.contains(&parent) {
-                pids.push(parent);
-            }
-            process::signal_all(&pids, signal);
+        if self.process.is_some() {
+            process::signal_all(&process::processes_in(&self.home, self.name), Signal::SIGCONT);
         }
     }
 

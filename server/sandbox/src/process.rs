@@ -157,13 +157,40 @@ pub(crate) async fn clear_leftovers(home: &Path, name: &'static str) -> Result<(
     }
 }
 
+/// Freezes the processes of `name` in `home`.
+///
+/// A signal takes effect some time after it was sent, and a parent that is not frozen yet may fork once more: so this
+/// looks again until all that it found are frozen and nobody has joined them.
+pub(crate) fn freeze(home: &Path, name: &str) {
+    const ROUNDS: usize = 1000;
+    let mut known = Vec::new();
+    for _ in 0..ROUNDS {
+        let found = processes_in(home, name);
+        signal_all(&found, Signal::SIGSTOP);
+        let frozen = found.iter().all(|pid| status(*pid).is_some_and(|status| status.is_stopped));
+        if frozen && found == known {
+            return;
+        }
+        known = found;
+        thread::sleep(Duration::from_millis(1));
+    }
+    tracing::warn!(folder = %home.display(), "{name} could not be frozen");
+}
+
+struct Status {
+    is_stopped: bool,
+    parent: Pid,
+}
+
+fn status(pid: Pid) -> Option<Status> {
+    // "1234 (name) S 1 …": the name may hold spaces and brackets, so read from the last bracket on.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    Some(Status { is_stopped: state == "T", parent: Pid::from_raw(fields.next()?.parse().ok()?) })
+}
+
 /// Those whose parent is not among them.
 fn roots(pids: &[Pid]) -> Vec<Pid> {
-    let parent = |pid: &Pid| -> Option<Pid> {
-        // "1234 (name) S 1 …": the name may hold spaces and brackets, so count from the last bracket.
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
-        Some(Pid::from_raw(parent))
-    };
-    pids.iter().copied().filter(|pid| parent(pid).is_none_or(|parent| !pids.contains(&parent))).collect()
+    pids.iter().copied().filter(|pid| status(*pid).is_none_or(|status| !pids.contains(&status.parent))).collect()
 }

@@ -106,6 +106,39 @@ async fn a_frozen_server_holds_its_connections_and_wakes_again() {
 }
 
 #[tokio::test]
+async fn freezing_misses_no_backend_that_is_just_being_made() {
+    let server = Postgres::start(PostgresOptions::default()).await.unwrap();
+    for _ in 0..20 {
+        // Clients that ask and ask, each on a new connection, so that the server forks all the time.
+        let clients: Vec<_> = (0..4)
+            .map(|_| {
+                let url = server.url("postgres");
+                tokio::spawn(async move {
+                    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+                    while connection.ping().await.is_ok() {}
+                })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        server.pause();
+        let states = server_states(server.data_dir());
+        assert!(!states.is_empty() && states.iter().all(|state| state == "T"), "{states:?}");
+        clients.iter().for_each(tokio::task::JoinHandle::abort);
+        server.resume();
+    }
+}
+
+/// The state of each process that works in a folder.
+fn server_states(folder: &Path) -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    processes
+        .filter(|process| fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd == folder))
+        .filter_map(|process| fs::read_to_string(process.join("stat")).ok())
+        .filter_map(|stat| Some(stat.rsplit_once(')')?.1.split_whitespace().next()?.to_owned()))
+        .collect()
+}
+
+#[tokio::test]
 async fn given_data_survives_and_stale_files_do_not_matter() {
     for installation in installations() {
         let folder = folder();

@@ -77,7 +77,11 @@ pub fn PageNotices() -> impl IntoView {
     let refused = Memo::new(move |_| {
         // The clock matters only to ranges that end before they begin; a minute is fine enough.
         let minute = frame.now.get().floor_to(60_000);
-        frame.query.with(|query| url::shown_range(query, minute).refused)
+        let shown = frame.query.with(|query| url::shown_range(query, minute));
+        let name = url::range_name(&shown.from, &shown.to, shown.range);
+        shown.refused.map(|refused| {
+            format!("The range cannot be used, so “{name}” is shown instead: {}.", refused.reason.trim_end_matches('.'))
+        })
     });
     let failed = move |error: AppError, what: &'static str| {
         let text = format!("{what} {}", error.message);
@@ -99,13 +103,7 @@ pub fn PageNotices() -> impl IntoView {
         {move || {
             refused
                 .get()
-                .map(|refused| {
-                    view! {
-                        <Banner status=None>
-                            {format!("The range cannot be used, so the last 6 hours are shown: {}.", refused.reason)}
-                        </Banner>
-                    }
-                })
+                .map(|words| view! { <Banner status=None>{words}</Banner> })
         }}
         {move || store.present_error.get().map(|error| failed(error, "Figures could not be read again."))}
         {move || store.past_error.get().map(|error| failed(error, "History could not be read."))}
