@@ -6,6 +6,7 @@
 pub mod access;
 pub mod action;
 pub mod api;
+pub mod cache;
 pub mod event;
 pub mod format;
 pub mod health;

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod actions;
+pub mod cache;
 pub mod clock;
 pub mod collect;
 pub mod console;
