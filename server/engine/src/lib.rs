@@ -10,6 +10,7 @@ pub mod cache;
 pub mod clock;
 pub mod collect;
 pub mod console;
+pub mod dataset;
 pub mod exposition;
 pub mod health;
 pub mod history;

@@ -23,6 +23,7 @@ fn lane_name(lane: Lane) -> &'static str {
         Lane::Interactive => "interactive",
         Lane::Monitor => "monitor",
         Lane::Batch => "batch",
+        Lane::Data => "data",
     }
 }
 

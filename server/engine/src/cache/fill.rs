@@ -11,12 +11,13 @@ use super::{
 };
 use futures::future::BoxFuture;
 use std::{
+    convert::Infallible,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 use tokio::{
     sync::{broadcast, watch},
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, interval, timeout, timeout_at},
 };
 
 /// Whoever waits for another instance looks again after this at the latest, should the word that it is done be lost.
@@ -80,7 +81,7 @@ impl<V: Cacheable> Fill<V> {
         // The versions before the load: whatever is invalidated from here on makes the entry invalid.
         let dependencies: Box<[Dependency]> = self.counters.iter().map(Dependency::now).collect();
         let begun = Instant::now();
-        match self.load(load).await {
+        match self.load_under(token, load).await {
             Ok(loaded) => {
                 let micros = self.class.stats.loaded(begun.elapsed());
                 let entry = self.inner.make(&self.class, &self.key.text, loaded, micros, dependencies);
@@ -102,7 +103,7 @@ impl<V: Cacheable> Fill<V> {
         }
         // Heard from before the question on, so that no word is missed between the two.
         let mut filled = self.inner.filled.subscribe();
-        let deadline = Instant::now() + self.class.settings.load_timeout.min(self.inner.settings.lease);
+        let deadline = Instant::now() + self.class.settings.load_timeout;
         let mut look = LOOK_FROM;
         loop {
             match self.ask().await {
@@ -157,7 +158,12 @@ impl<V: Cacheable> Fill<V> {
         }
         let Some(remote) = &inner.remote else { return Ok(Some(Ground::Alone)) };
         let token = rand::random();
-        match remote.claim(&class.names, &self.key.text, token, found.id).await? {
+        let claim = remote.claim(&class.names, &self.key.text, token, found.id).await;
+        if claim.is_err() {
+            // Redis may have granted it all the same.
+            self.release(Some(token));
+        }
+        match claim? {
             Claim::Ours => Ok(Some(Ground::Lease(token))),
             Claim::Theirs if self.refresh => Ok(Some(Ground::Leave)),
             Claim::Theirs | Claim::Changed => Ok(None),
@@ -170,6 +176,26 @@ impl<V: Cacheable> Fill<V> {
             !self.refresh && self.inner.standing(&self.class, entry, self.inner.time.now()) == Standing::Fresh
         });
         usable.map_or(Ground::Alone, |entry| Ground::Answer(entry.clone(), Origin::Memory))
+    }
+
+    /// Loads, and renews the lease meanwhile.
+    async fn load_under(&self, token: Option<u64>, load: Loader<V>) -> Result<Loaded<V>, CacheError> {
+        let (Some(token), Some(remote)) = (token, &self.inner.remote) else { return self.load(load).await };
+        let renew = async || -> Infallible {
+            let mut ticks = interval(self.inner.settings.lease / 3);
+            ticks.tick().await;
+            loop {
+                ticks.tick().await;
+                if matches!(remote.renew(&self.class.names, &self.key.text, token).await, Ok(false)) {
+                    // Invalidated meanwhile: there is nothing left to keep, and storing will notice.
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        tokio::select! {
+            loaded = self.load(load) => loaded,
+            never = renew() => match never {},
+        }
     }
 
     async fn load(&self, load: Loader<V>) -> Result<Loaded<V>, CacheError> {
@@ -202,7 +228,7 @@ impl<V: Cacheable> Fill<V> {
                     return;
                 }
                 // Memory goes on alone.
-                Err(Lost(_)) => {}
+                Err(Lost(_)) => self.release(Some(token)),
             }
         }
         if !self.keep(entry) {

@@ -13,7 +13,8 @@ pub struct CacheSettings {
     pub loads_max: usize,
     /// One conversation with Redis. Default 250 ms.
     pub redis_timeout: Duration,
-    /// How long an instance that loads a key keeps the others waiting for it. Default 10 s.
+    /// How long an instance that went away while it loaded a key keeps the others waiting for it. One that is there
+    /// renews its lease three times as often. Default 2 s.
     pub lease: Duration,
     /// Keys whose accesses are counted for the lists of hottest keys, per class. Default 256.
     pub tracked_keys: usize,
@@ -26,7 +27,7 @@ impl Default for CacheSettings {
             memory_max: 64 << 20,
             loads_max: 32,
             redis_timeout: Duration::from_millis(250),
-            lease: Duration::from_secs(10),
+            lease: Duration::from_secs(2),
             tracked_keys: 256,
         }
     }

@@ -1,4 +1,4 @@
-//! Connection lanes into a target's PostgreSQL: interactive, monitor, batch.
+//! Connection lanes into a target's PostgreSQL: interactive, monitor, batch, data.
 //!
 //! Each lane has its own limit, so that a collector never waits behind a batch and a page never behind a collector.
 //! Every lease knows who took it (call site) and since when.
@@ -38,11 +38,13 @@ pub enum Lane {
     Monitor,
     /// Long work that may wait.
     Batch,
+    /// Datasets that applications read. Its sessions are read-only.
+    Data,
 }
 
 impl Lane {
     /// Every lane.
-    pub const ALL: [Lane; 3] = [Lane::Interactive, Lane::Monitor, Lane::Batch];
+    pub const ALL: [Lane; 4] = [Lane::Interactive, Lane::Monitor, Lane::Batch, Lane::Data];
 
     /// The name shown; connections carry it as `application_name` (`headroom/monitor`).
     #[must_use]
@@ -51,6 +53,7 @@ impl Lane {
             Lane::Interactive => "interactive",
             Lane::Monitor => "monitor",
             Lane::Batch => "batch",
+            Lane::Data => "data",
         }
     }
 }
@@ -67,6 +70,8 @@ pub struct PoolProfile {
     pub monitor_max: u32,
     /// Largest size of the batch lane. Default 4.
     pub batch_max: u32,
+    /// Largest size of the data lane. Default 8.
+    pub data_max: u32,
     /// How long a caller waits for a connection, queue and connect together. Default 5 s.
     pub acquire_timeout: Duration,
     /// An unused connection is closed after this. Default 10 min.
@@ -85,6 +90,7 @@ impl PoolProfile {
             Lane::Interactive => self.interactive_max,
             Lane::Monitor => self.monitor_max,
             Lane::Batch => self.batch_max,
+            Lane::Data => self.data_max,
         }
     }
 }
@@ -95,6 +101,7 @@ impl Default for PoolProfile {
             interactive_max: 10,
             monitor_max: 2,
             batch_max: 4,
+            data_max: 8,
             acquire_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(10 * 60),
             max_lifetime: Duration::from_secs(30 * 60),
@@ -137,7 +144,7 @@ pub struct LaneSnapshot {
 
 /// The lanes of one target. Each runs one small task that closes idle connections; it ends with the lane.
 pub struct Pools {
-    lanes: [Arc<LanePool>; 3],
+    lanes: [Arc<LanePool>; 4],
     waits: Arc<Waits>,
 }
 

@@ -19,6 +19,7 @@ fn limits(lane: Lane) -> [(&'static str, &'static str); 3] {
         Lane::Monitor => ("5000", "100"),
         // Long work sets its own limit; an hour is the backstop.
         Lane::Batch => ("3600000", "5000"),
+        Lane::Data => ("20000", "2000"),
     };
     [
         ("statement_timeout", statement),
@@ -119,6 +120,10 @@ impl Session {
         .bind(idle.1)
         .execute(&mut connection)
         .await?;
+        if lane == Lane::Data {
+            let sql = "SET /* headroom */ SESSION CHARACTERISTICS AS TRANSACTION READ ONLY";
+            sqlx::raw_sql(sql).execute(&mut connection).await?;
+        }
         // A tenth either way, so that sessions opened together are not replaced together.
         let lifetime = max_lifetime.mul_f64(rand::random_range(0.9..1.1));
         let now = Instant::now();

@@ -311,6 +311,13 @@ impl Remote {
         Ok(stored)
     }
 
+    /// Keeps a lease. False when it is no longer ours.
+    pub async fn renew(&self, names: &Names, key: &str, token: u64) -> Result<bool, Lost> {
+        let mut script = self.scripts.renew.prepare_invoke();
+        script.key(names.lease(key)).arg(token).arg(millis(self.lease));
+        Ok(self.run::<u8>(&script).await? == 1)
+    }
+
     /// Gives up a lease after a failed load.
     pub async fn release(&self, names: &Names, class: &str, key: &str, token: u64) -> Result<(), Lost> {
         let filled = self.pack(&Message::Filled { class, key });

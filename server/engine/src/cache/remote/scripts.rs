@@ -33,6 +33,11 @@ redis.call('DEL', KEYS[1])
 redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1";
 
+/// `LEASE | token lease_ms` → 1 renewed, 0 it is no longer ours.
+const RENEW: &str = r"
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])";
+
 /// `ENTRY LEASE [INDEX] | channel message key` → entries removed.
 const REMOVE: &str = r"
 local n = redis.call('DEL', KEYS[1])
@@ -76,6 +81,7 @@ pub(super) struct Scripts {
     pub claim: Script,
     pub put: Script,
     pub release: Script,
+    pub renew: Script,
     pub remove: Script,
     pub remove_if: Script,
     pub bump: Script,
@@ -88,6 +94,7 @@ impl Default for Scripts {
             claim: Script::new(CLAIM),
             put: Script::new(PUT),
             release: Script::new(RELEASE),
+            renew: Script::new(RENEW),
             remove: Script::new(REMOVE),
             remove_if: Script::new(REMOVE_IF),
             bump: Script::new(BUMP),

@@ -1,0 +1,254 @@
+//! Invalidation by the tables themselves: statement triggers that NOTIFY, and the ear for them.
+
+use super::{Datasets, definition::table_tag};
+use crate::{
+    cache::Cache,
+    pool::{self, APPLICATION},
+    sql::{quote_identifier, quote_literal},
+    target::{Target, TargetConfig},
+};
+use sqlx::{
+    AssertSqlSafe, PgConnection,
+    postgres::{PgListener, PgPoolOptions},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+/// The channel of the triggers.
+const CHANNEL: &str = "headroom_changes";
+/// A table that changes all the time is invalidated once in this time.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+const RECONNECT_FROM: Duration = Duration::from_millis(200);
+const RECONNECT_MAX: Duration = Duration::from_secs(10);
+/// Until a definition was checked: how long to wait between attempts.
+const CHECK_AGAIN: Duration = Duration::from_secs(5);
+/// Tables that wait for their turn; more than that are all of them.
+const WAITING_MAX: usize = 10_000;
+
+/// The trigger of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trigger {
+    /// `schema.table`.
+    pub table: String,
+    /// Whether it is there.
+    pub state: TriggerState,
+}
+
+/// Whether a table tells of its changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TriggerState {
+    /// It does.
+    Installed,
+    /// It has the trigger, but it is switched off.
+    Disabled,
+    /// It does not: pages live until their TTL is over.
+    Missing,
+    /// There is no such table.
+    NoTable,
+}
+
+/// What must be run to install or remove triggers, and whether they are there.
+#[derive(Clone, Copy, Debug)]
+pub struct Triggers;
+
+impl Triggers {
+    /// The SQL that installs the triggers of these tables. Safe to run again.
+    #[must_use]
+    pub fn install(tables: &BTreeSet<String>) -> String {
+        let mut sql = format!(
+            "CREATE SCHEMA IF NOT EXISTS headroom;\n\
+             CREATE OR REPLACE FUNCTION headroom.notify_change() RETURNS trigger LANGUAGE plpgsql AS $$\n\
+             BEGIN\n  PERFORM pg_catalog.pg_notify({}, TG_TABLE_SCHEMA || '.' || TG_TABLE_NAME);\n  RETURN NULL;\nEND $$;\n",
+            quote_literal(CHANNEL)
+        );
+        for table in tables {
+            let name = quoted(table);
+            // Not CREATE OR REPLACE TRIGGER: PostgreSQL 13 does not know it.
+            sql += &format!(
+                "DROP TRIGGER IF EXISTS headroom_change ON {name};\n\
+                 CREATE TRIGGER headroom_change AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON {name}\n  \
+                 FOR EACH STATEMENT EXECUTE FUNCTION headroom.notify_change();\n"
+            );
+        }
+        sql
+    }
+
+    /// The SQL that removes them, and their function where no other table uses it.
+    #[must_use]
+    pub fn remove(tables: &BTreeSet<String>) -> String {
+        let mut sql: String = tables
+            .iter()
+            .map(|table| format!("DROP TRIGGER IF EXISTS headroom_change ON {};\n", quoted(table)))
+            .collect();
+        sql += "DO $$ BEGIN\n  DROP FUNCTION IF EXISTS headroom.notify_change();\n\
+                EXCEPTION WHEN dependent_objects_still_exist OR invalid_schema_name THEN NULL;\nEND $$;\n";
+        sql
+    }
+
+    /// Runs what [`Triggers::install`] or [`Triggers::remove`] answered, in one transaction.
+    ///
+    /// # Errors
+    /// PostgreSQL refuses; nothing was changed.
+    pub async fn apply(connection: &mut PgConnection, sql: &str) -> Result<(), sqlx::Error> {
+        // The triggers' tables are locked for a moment; a writer that holds one for long must not queue everyone behind.
+        let sql = format!("BEGIN; SET LOCAL lock_timeout = '3s';\n{sql}\nCOMMIT;");
+        let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await;
+        if done.is_err() {
+            sqlx::raw_sql("ROLLBACK").execute(connection).await?;
+        }
+        done.map(drop)
+    }
+
+    /// Whether these tables tell of their changes.
+    ///
+    /// # Errors
+    /// PostgreSQL does not answer.
+    pub async fn status(connection: &mut PgConnection, tables: &BTreeSet<String>) -> Result<Vec<Trigger>, sqlx::Error> {
+        let names: Vec<String> = tables.iter().map(|table| quoted(table)).collect();
+        let sql = "SELECT /* headroom */ c.oid IS NOT NULL, t.oid IS NOT NULL, t.tgenabled IN ('O', 'A') \
+                   FROM unnest($1::text[]) WITH ORDINALITY AS n(name, place) \
+                   LEFT JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(n.name) \
+                   LEFT JOIN pg_catalog.pg_trigger t ON t.tgrelid = c.oid AND t.tgname = 'headroom_change' ORDER BY place";
+        let rows: Vec<(bool, bool, Option<bool>)> = sqlx::query_as(sql).bind(names).fetch_all(connection).await?;
+        let state = |(table, trigger, enabled): (bool, bool, Option<bool>)| match (table, trigger, enabled) {
+            (false, _, _) => TriggerState::NoTable,
+            (_, false, _) => TriggerState::Missing,
+            (_, _, Some(true)) => TriggerState::Installed,
+            _ => TriggerState::Disabled,
+        };
+        Ok(tables.iter().zip(rows).map(|(table, row)| Trigger { table: table.clone(), state: state(row) }).collect())
+    }
+}
+
+/// `schema.table`, quoted. The first dot separates; a name with a dot in it belongs to the table.
+fn quoted(table: &str) -> String {
+    match table.split_once('.') {
+        Some((schema, table)) => format!("{}.{}", quote_identifier(schema), quote_identifier(table)),
+        None => quote_identifier(table),
+    }
+}
+
+impl Datasets {
+    /// Checks definitions until each is known, and listens for changes.
+    pub(super) fn watch(&self, targets: &[(TargetConfig, Arc<Target>)]) {
+        for dataset in self.list() {
+            let (dataset, stop) = (dataset.clone(), self.stop.clone());
+            self.tasks.spawn(async move {
+                let check = async {
+                    while dataset.check().await.is_err() && dataset.problem().is_none() {
+                        sleep(CHECK_AGAIN).await;
+                    }
+                    if let Some(problem) = dataset.problem() {
+                        tracing::error!(dataset = dataset.name(), problem, "this dataset cannot be used");
+                    }
+                };
+                stop.run_until_cancelled(check).await;
+            });
+        }
+        for (config, target) in targets {
+            let has_datasets = self.list().any(|dataset| dataset.config().target == target.id);
+            if let (true, Some(cache)) = (has_datasets, self.cache(&target.id)) {
+                self.tasks.spawn(listen(config.clone(), cache.clone(), self.tables_of(target), self.stop.clone()));
+            }
+        }
+    }
+
+    /// Asks for the tables of a target's datasets, which become known with their definitions.
+    fn tables_of(&self, target: &Arc<Target>) -> impl Fn() -> BTreeSet<String> + Send + use<> {
+        let datasets: Vec<_> = self.list().filter(|it| it.config().target == target.id).cloned().collect();
+        move || datasets.iter().flat_map(|dataset| dataset.tables()).collect()
+    }
+}
+
+/// Follows the triggers of a target until stopped.
+async fn listen(
+    config: TargetConfig,
+    cache: Cache<super::Page>,
+    tables: impl Fn() -> BTreeSet<String>,
+    stop: CancellationToken,
+) {
+    let mut pause = RECONNECT_FROM;
+    loop {
+        let follow = async {
+            let options = pool::read_url(&config.database_url).ok()?;
+            let options = options.application_name(&format!("{APPLICATION}/changes"));
+            let connection = PgPoolOptions::new()
+                .max_connections(1)
+                .min_connections(0)
+                .acquire_timeout(Duration::from_secs(5))
+                .connect_lazy_with(options);
+            let mut listener = PgListener::connect_with(&connection).await.ok()?;
+            listener.listen(CHANNEL).await.ok()?;
+            // Whatever changed while nobody listened.
+            for table in tables() {
+                cache.invalidate_tag(&table_tag(&config.id, &table)).await;
+            }
+            hear(&mut listener, &config, &cache).await;
+            Some(())
+        };
+        match stop.run_until_cancelled(follow).await {
+            None => return,
+            Some(Some(())) => pause = RECONNECT_FROM,
+            Some(None) => pause = (pause * 2).min(RECONNECT_MAX),
+        }
+        if stop.run_until_cancelled(sleep(pause.mul_f64(0.5 + rand::random::<f64>() / 2.0))).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Until the connection breaks: each table at once, and again at most every [`DEBOUNCE`].
+async fn hear(listener: &mut PgListener, config: &TargetConfig, cache: &Cache<super::Page>) {
+    let mut last: BTreeMap<String, Instant> = BTreeMap::new();
+    let mut waiting: BTreeMap<String, Instant> = BTreeMap::new();
+    loop {
+        let next = waiting.values().min().copied();
+        let wake = next.unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
+        match timeout_at(wake, listener.try_recv()).await {
+            // `None` is a connection that was lost and may have missed something: begin anew.
+            Ok(Ok(None) | Err(_)) => return,
+            Ok(Ok(Some(notice))) => {
+                let table = notice.payload().to_owned();
+                let now = Instant::now();
+                if waiting.contains_key(&table) || waiting.len() >= WAITING_MAX {
+                    continue;
+                }
+                match last.get(&table) {
+                    Some(at) if now < *at + DEBOUNCE => {
+                        waiting.insert(table, *at + DEBOUNCE);
+                    }
+                    _ => {
+                        cache.invalidate_tag(&table_tag(&config.id, &table)).await;
+                        last.insert(table, now);
+                    }
+                }
+            }
+            Err(_) => {}
+        }
+        let now = Instant::now();
+        let due: Vec<String> = waiting.iter().filter(|(_, at)| **at <= now).map(|(table, _)| table.clone()).collect();
+        for table in due {
+            waiting.remove(&table);
+            cache.invalidate_tag(&table_tag(&config.id, &table)).await;
+            last.insert(table, now);
+        }
+        last.retain(|_, at| now < *at + DEBOUNCE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_quoted() {
+        let sql = Triggers::install(&BTreeSet::from(["shop.order items".to_owned()]));
+        assert!(sql.contains("ON \"shop\".\"order items\"\n"), "{sql}");
+        assert!(Triggers::remove(&BTreeSet::from(["a.b\"; DROP".to_owned()])).contains("\"a\".\"b\"\"; DROP\""));
+    }
+}

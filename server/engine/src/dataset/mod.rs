@@ -1,0 +1,472 @@
+//! Datasets: named, read-only statements that applications read through the cache.
+//!
+//! Rows become JSON inside PostgreSQL and stay bytes all the way to the socket. A page is one cache entry; its key is the
+//! dataset's arguments in one order and the page, its tags those of the definition and the tables that it reads.
+
+mod changes;
+mod check;
+mod cursor;
+mod definition;
+mod page;
+mod statement;
+
+pub use changes::{Trigger, TriggerState, Triggers};
+pub use definition::{DEFAULT_LIMIT, DatasetConfig, DefinitionError, MAX_LIMIT, Parameter, ParameterKind, WarmupClass};
+pub use page::{Encoding, Facts, Page};
+pub use statement::Column;
+
+use crate::{
+    cache::{Cache, CacheError, CacheSettings, Class, Hit, LoadFailure, Loaded, Servers, ServersError},
+    clock::Clock,
+    pool::{Lane, Lease, PoolError},
+    target::{Target, TargetConfig},
+};
+use bytes::{BufMut, BytesMut};
+use check::{Checked, Ready};
+use definition::{Arguments, Definition, table_tag};
+use headroom_model::{TargetId, api::FieldError};
+use sqlx::{AssertSqlSafe, Row};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+use tokio::sync::mpsc;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Most datasets of one console.
+const DATASETS_MAX: usize = 1_000;
+/// Rows a streamed answer may have; more than that is an export, not a page.
+pub const STREAM_MAX: u64 = 1_000_000;
+
+/// Which page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Paging {
+    /// By number, from 1.
+    Page {
+        /// Which.
+        page: u64,
+        /// Rows.
+        limit: u32,
+    },
+    /// By key: behind these values, or from the beginning.
+    After {
+        /// Key values of the last row seen.
+        key: Option<Vec<String>>,
+        /// Rows.
+        limit: u32,
+    },
+}
+
+/// What a caller asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    /// Arguments as given.
+    pub arguments: Vec<(String, String)>,
+    /// Page by number.
+    pub page: Option<u64>,
+    /// Rows a page.
+    pub limit: Option<u32>,
+    /// Page by key; empty for the first.
+    pub cursor: Option<String>,
+    /// Who asks, for datasets that are per user.
+    pub user: String,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatasetError {
+    /// No dataset has this name.
+    #[error("there is no dataset \"{0}\"")]
+    Unknown(String),
+    /// Arguments that the dataset does not take.
+    #[error("the arguments do not fit the dataset")]
+    Invalid(Vec<FieldError>),
+    /// PostgreSQL does not accept the definition.
+    #[error("the definition of this dataset cannot be used: {0}")]
+    Definition(String),
+    /// PostgreSQL refused or failed. The words hold no values.
+    #[error("{0}")]
+    Failed(String),
+    /// It took too long.
+    #[error("{0}")]
+    Timeout(String),
+    /// Too much is asked at once, or the console stops.
+    #[error("{0}")]
+    Busy(String),
+}
+
+impl From<CacheError> for DatasetError {
+    fn from(error: CacheError) -> Self {
+        match error {
+            CacheError::Load(failure) => failure
+                .downcast_ref::<DatasetError>()
+                .cloned()
+                .unwrap_or_else(|| DatasetError::Failed("loading failed".into())),
+            CacheError::Timeout(_) | CacheError::LoadTimeout(_) => DatasetError::Timeout(error.to_string()),
+            CacheError::Busy | CacheError::Stopped => DatasetError::Busy(error.to_string()),
+            CacheError::Key(reason) => {
+                DatasetError::Invalid(vec![FieldError { field: "arguments".into(), reason: reason.into() }])
+            }
+            CacheError::Panicked => DatasetError::Failed("the console failed while it loaded".into()),
+        }
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply {
+    /// The page and where it came from. A page is never absent.
+    pub hit: Hit<Page>,
+    /// Its key in the cache.
+    pub key: String,
+    /// Whether it is this caller's alone.
+    pub is_private: bool,
+}
+
+/// One dataset.
+pub struct Dataset {
+    definition: Definition,
+    target: Arc<Target>,
+    class: Class<Page>,
+    checked: RwLock<Checked>,
+}
+
+impl fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dataset").field("name", &self.definition.config.name).finish_non_exhaustive()
+    }
+}
+
+/// Why datasets could not be prepared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// A definition cannot be used.
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
+    /// The Redis of a target cannot be used.
+    #[error("target \"{target}\": {source}")]
+    Redis {
+        /// Which target.
+        target: TargetId,
+        /// Why.
+        source: ServersError,
+    },
+}
+
+/// All datasets, with one cache per target. Its tasks stop with [`Datasets::shutdown`].
+pub struct Datasets {
+    datasets: BTreeMap<String, Arc<Dataset>>,
+    caches: BTreeMap<TargetId, Cache<Page>>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl fmt::Debug for Datasets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Datasets").field("datasets", &self.datasets.keys()).finish_non_exhaustive()
+    }
+}
+
+impl Datasets {
+    /// Prepares datasets and their caches, checks the definitions as soon as their target answers, and listens for
+    /// changes of their tables. Call it inside a runtime.
+    ///
+    /// # Errors
+    /// A definition does not fit together, two have one name, one names no target, or a Redis address cannot be read.
+    pub fn start(
+        configs: Vec<DatasetConfig>,
+        targets: &[(TargetConfig, Arc<Target>)],
+        settings: &CacheSettings,
+        clock: &Clock,
+    ) -> Result<Self, SetupError> {
+        let mut caches = BTreeMap::new();
+        for (config, target) in targets {
+            let servers = config.redis_url.clone().map(Servers::Single);
+            let settings = CacheSettings { space: format!("{}/{}", settings.space, target.id), ..settings.clone() };
+            let cache = Cache::start(settings, servers.as_ref(), clock.clone())
+                .map_err(|source| SetupError::Redis { target: target.id.clone(), source })?;
+            caches.insert(target.id.clone(), cache);
+        }
+        let mut datasets = BTreeMap::new();
+        for config in configs {
+            let wrong = |reason: &str| DefinitionError { name: config.name.clone(), reason: reason.to_owned() };
+            if datasets.contains_key(&config.name) {
+                return Err(wrong("there are two of this name").into());
+            }
+            if datasets.len() == DATASETS_MAX {
+                return Err(wrong("there are more than 1,000 datasets").into());
+            }
+            let target = targets.iter().map(|(_, target)| target).find(|target| target.id == config.target);
+            let (Some(target), Some(cache)) = (target, caches.get(&config.target)) else {
+                return Err(wrong(&format!("no target is named \"{}\"", config.target)).into());
+            };
+            let definition = Definition::new(config)?;
+            let class = cache.class(&definition.config.name, definition.config.cache.clone());
+            let dataset = Dataset { target: target.clone(), class, checked: RwLock::default(), definition };
+            datasets.insert(dataset.name().to_owned(), Arc::new(dataset));
+        }
+        let all = Datasets { datasets, caches, tasks: TaskTracker::new(), stop: CancellationToken::new() };
+        all.watch(targets);
+        Ok(all)
+    }
+
+    /// Every dataset, by name.
+    pub fn list(&self) -> impl Iterator<Item = &Arc<Dataset>> {
+        self.datasets.values()
+    }
+
+    /// A dataset.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn get(&self, name: &str) -> Result<&Arc<Dataset>, DatasetError> {
+        self.datasets.get(name).ok_or_else(|| DatasetError::Unknown(name.chars().take(80).collect()))
+    }
+
+    /// The cache of a target.
+    #[must_use]
+    pub fn cache(&self, target: &TargetId) -> Option<&Cache<Page>> {
+        self.caches.get(target)
+    }
+
+    /// Invalidates what depends on a table, `schema.table`. True when Redis has it too.
+    pub async fn table_changed(&self, target: &TargetId, table: &str) -> bool {
+        match self.caches.get(target) {
+            Some(cache) => cache.invalidate_tag(&table_tag(target, table)).await,
+            None => false,
+        }
+    }
+
+    /// Stops tasks and caches, and waits for them; bounded by 4 s.
+    pub async fn shutdown(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        let caches = futures::future::join_all(self.caches.values().map(Cache::shutdown));
+        let tasks = tokio::time::timeout(Duration::from_secs(3), self.tasks.wait());
+        let (_, stopped) = tokio::join!(caches, tasks);
+        if stopped.is_err() {
+            tracing::warn!("the datasets' tasks did not stop in time");
+        }
+    }
+}
+
+impl Dataset {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.definition.config.name
+    }
+
+    /// Its definition.
+    #[must_use]
+    pub fn config(&self) -> &DatasetConfig {
+        &self.definition.config
+    }
+
+    /// Its class of the cache.
+    #[must_use]
+    pub fn class(&self) -> &Class<Page> {
+        &self.class
+    }
+
+    /// Its columns, once PostgreSQL has told them.
+    #[must_use]
+    pub fn columns(&self) -> Option<Vec<Column>> {
+        self.ready().map(|ready| ready.columns.clone())
+    }
+
+    /// Why its definition cannot be used, if PostgreSQL has said so.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        match &*self.checked.read().unwrap_or_else(PoisonError::into_inner) {
+            Checked::Wrong(reason) => Some(reason.clone()),
+            Checked::NotYet | Checked::Ready(_) => None,
+        }
+    }
+
+    /// Tables that it reads, `schema.table`: those of the definition, else those of its plan.
+    #[must_use]
+    pub fn tables(&self) -> Vec<String> {
+        if self.config().tables.is_empty() {
+            self.ready().map_or_else(Vec::new, |ready| ready.tables.clone())
+        } else {
+            self.config().tables.clone()
+        }
+    }
+
+    fn ready(&self) -> Option<Arc<Ready>> {
+        match &*self.checked.read().unwrap_or_else(PoisonError::into_inner) {
+            Checked::Ready(ready) => Some(ready.clone()),
+            Checked::NotYet | Checked::Wrong(_) => None,
+        }
+    }
+
+    /// One page, through the cache.
+    ///
+    /// # Errors
+    /// Arguments that do not fit; or PostgreSQL refuses, fails or takes too long and no older page may stand in.
+    pub async fn page(self: &Arc<Self>, ask: &Ask) -> Result<Reply, DatasetError> {
+        let arguments = self.definition.arguments(&ask.arguments, &ask.user)?;
+        let paging = self.definition.paging(ask.page, ask.limit, ask.cursor.as_deref())?;
+        let key = match &paging {
+            Paging::Page { page, limit } => format!("{arguments}#p{page},{limit}"),
+            Paging::After { limit, .. } => {
+                format!("{arguments}#c{},{limit}", ask.cursor.as_deref().unwrap_or_default())
+            }
+        };
+        if self.config().tables.is_empty() && self.ready().is_none() {
+            // Which tables it reads, its plan tells. Where PostgreSQL is away a page of Redis may still answer; where it
+            // refuses, the load says so.
+            let _ = self.check().await;
+        }
+        let tags = self.definition.tags(&arguments, &self.tables());
+        let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+        let dataset = self.clone();
+        let load = move || async move {
+            let page = dataset.load(&arguments, &paging).await.map_err(|error| Arc::new(error) as LoadFailure)?;
+            Ok(Loaded::value(page))
+        };
+        let hit = self.class.get_or_load(&key, &tags, load).await?;
+        Ok(Reply { hit, key, is_private: self.config().per_user })
+    }
+
+    async fn load(&self, arguments: &Arguments, paging: &Paging) -> Result<Page, DatasetError> {
+        let ready = self.check().await?;
+        let statement = self.definition.page(paging, &ready.columns);
+        let mut lease = self.lease().await?;
+        let mut query = sqlx::query(AssertSqlSafe(statement.sql));
+        for name in &statement.names {
+            query = query.bind(arguments.get(name).unwrap_or_default().to_owned());
+        }
+        let limit = match paging {
+            Paging::Page { page, limit } => {
+                query = query.bind(limit.to_string()).bind(((page - 1) * u64::from(*limit)).to_string());
+                *limit
+            }
+            Paging::After { key, limit } => {
+                for value in key.iter().flatten() {
+                    query = query.bind(value.clone());
+                }
+                query = query.bind(limit.to_string());
+                *limit
+            }
+        };
+        let row = query.fetch_one(&mut *lease).await.map_err(|error| self.failed(&error))?;
+        drop(lease);
+        let read = || -> Result<_, sqlx::Error> {
+            let rows: String = row.try_get(0)?;
+            let fetched: i64 = row.try_get(1)?;
+            let total: Option<i64> = row.try_get(2)?;
+            let key: Option<String> = row.try_get(3)?;
+            Ok((rows, fetched, total, key))
+        };
+        let (rows, fetched, total, key) = read().map_err(|error| self.failed(&error))?;
+        let has_next = fetched > i64::from(limit);
+        let key: Option<Vec<String>> = key.filter(|_| has_next).and_then(|key| serde_json::from_str(&key).ok());
+        let facts = Facts {
+            total: total.map(i64::unsigned_abs),
+            has_next,
+            next_cursor: key.map(|key| cursor::write(self.name(), &key)),
+            rows: u32::try_from(fetched.min(i64::from(limit))).unwrap_or(0),
+        };
+        let mut body = BytesMut::with_capacity(rows.len() + 200);
+        body.put_slice(b"{\"success\":true,\"data\":");
+        body.put_slice(rows.as_bytes());
+        body.put_slice(pagination(paging, &facts).as_bytes());
+        body.put_u8(b'}');
+        Ok(Page::new(body.freeze(), facts))
+    }
+
+    /// Rows one by one, each as JSON: for answers too large to be a page. Nothing is cached. The connection is given back
+    /// when the receiver is dropped.
+    ///
+    /// # Errors
+    /// Arguments that do not fit, or PostgreSQL refuses. What fails later ends the stream with an error.
+    pub async fn stream(
+        self: &Arc<Self>,
+        ask: &Ask,
+    ) -> Result<mpsc::Receiver<Result<String, DatasetError>>, DatasetError> {
+        use futures::TryStreamExt;
+        let arguments = self.definition.arguments(&ask.arguments, &ask.user)?;
+        self.check().await?;
+        let statement = self.definition.rows();
+        let mut lease = self.lease().await?;
+        let (sender, receiver) = mpsc::channel(256);
+        let dataset = self.clone();
+        // Owned by the receiver: once it is gone, the next row ends the task; the statement timeout bounds a row.
+        tokio::spawn(async move {
+            let mut query = sqlx::query_scalar::<_, String>(AssertSqlSafe(statement.sql));
+            for name in &statement.names {
+                query = query.bind(arguments.get(name).unwrap_or_default().to_owned());
+            }
+            let mut rows = query.fetch(&mut *lease);
+            let mut sent = 0;
+            loop {
+                let row = tokio::select! {
+                    () = sender.closed() => break,
+                    row = rows.try_next() => row,
+                };
+                let item = match row {
+                    Ok(None) => return,
+                    Ok(Some(_)) if sent == STREAM_MAX => {
+                        Err(DatasetError::Failed(format!("the answer has more than {STREAM_MAX} rows; ask for pages")))
+                    }
+                    Ok(Some(row)) => Ok(row),
+                    Err(error) => Err(dataset.failed(&error)),
+                };
+                sent += 1;
+                let failed = item.is_err();
+                if sender.send(item).await.is_err() || failed {
+                    break;
+                }
+            }
+            drop(rows);
+            // A statement was left half way: its rows would meet the next caller.
+            lease.discard();
+        });
+        Ok(receiver)
+    }
+
+    async fn lease(&self) -> Result<Lease, DatasetError> {
+        self.target.pools.acquire(Lane::Data).await.map_err(|error| match &error {
+            PoolError::Timeout { .. } => DatasetError::Timeout(self.target.explain(&error)),
+            _ => DatasetError::Failed(self.target.explain(&error)),
+        })
+    }
+
+    /// PostgreSQL's failure without its words, which may hold values.
+    fn failed(&self, error: &sqlx::Error) -> DatasetError {
+        let code = error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
+        tracing::warn!(dataset = self.name(), code, "a dataset's statement failed");
+        match code.as_deref() {
+            Some("57014") => DatasetError::Timeout("the dataset's statement ran into its time limit".into()),
+            Some("55P03") => DatasetError::Timeout("the dataset's statement waited too long for a lock".into()),
+            Some(code) => DatasetError::Failed(format!("PostgreSQL refused the dataset's statement (SQLSTATE {code})")),
+            None if matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
+                DatasetError::Failed("PostgreSQL's answer could not be read".into())
+            }
+            None => DatasetError::Failed("the connection to PostgreSQL broke".into()),
+        }
+    }
+}
+
+/// The rest of an answer, behind its rows.
+fn pagination(paging: &Paging, facts: &Facts) -> String {
+    match paging {
+        Paging::Page { page, limit } => {
+            let mut text = format!(",\"pagination\":{{\"page\":{page},\"limit\":{limit}");
+            if let Some(total) = facts.total {
+                text += &format!(",\"total\":{total},\"pages\":{}", total.div_ceil(u64::from(*limit)));
+            }
+            text + &format!(",\"hasNext\":{},\"hasPrev\":{}}}", facts.has_next, *page > 1)
+        }
+        Paging::After { .. } => {
+            let cursor = facts.next_cursor.as_ref().map_or("null".into(), |cursor| format!("\"{cursor}\""));
+            format!(",\"nextCursor\":{cursor}")
+        }
+    }
+}
