@@ -190,6 +190,7 @@ fn RemedyView(remedy: Remedy) -> impl IntoView {
             </a>
         }
         .into_any(),
+        Remedy::Text { text } => view! { <small>{text}</small> }.into_any(),
         Remedy::Sql { label, sql } => {
             let text = sql.clone();
             view! {
