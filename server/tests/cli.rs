@@ -115,6 +115,24 @@ async fn the_doctor_passes_a_whole_target_and_fails_a_dead_one() {
 }
 
 #[tokio::test]
+async fn the_doctor_tells_a_bare_role_what_it_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = test::database().await.unwrap();
+    let mut admin = database.connect().await.unwrap();
+    let role = format!("bare_{}", database.name());
+    let create = format!("CREATE ROLE \"{role}\" LOGIN PASSWORD 'fish'");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut admin).await.unwrap();
+    let url = format!("postgres://{role}:fish@127.0.0.1:{}/{}", database.server().port(), database.name());
+    let mut command = headroom(folder.path(), &["check", "--json", "--listen", "127.0.0.1:0"]);
+    let output = command.env("DATABASE_URL", url).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &report["passed"]), (Some(0), &true.into()), "{report}");
+    assert!(report.to_string().contains("GRANT pg_monitor TO"), "{report}");
+    let drop = format!("DROP ROLE \"{role}\"");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(drop)).execute(&mut admin).await.unwrap();
+}
+
+#[tokio::test]
 async fn it_answers_and_stops_on_sigterm() {
     let folder = tempfile::tempdir().unwrap();
     let database = test::database().await.unwrap();
