@@ -202,8 +202,8 @@ impl Console {
         &self.feed
     }
 
-    /// Runs an action to its end, whether or not anyone waits for it; [`Console::shutdown`] does.
-    pub(crate) fn spawn_action<A>(&self, action: A) -> JoinHandle<A::Output>
+    /// Runs an action to its end, whether or not anyone waits for it; [`Console::shutdown`] does, within its bounds.
+    pub fn spawn_action<A>(&self, action: A) -> JoinHandle<A::Output>
     where
         A: Future<Output: Send> + Send + 'static,
     {
