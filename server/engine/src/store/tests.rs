@@ -34,7 +34,7 @@ fn row(metric: MetricId, minute: i64, values: &[f64]) -> MinuteRow {
     let mut tallies = values.iter().map(|value| Tally::of(*value));
     let mut tally = tallies.next().unwrap();
     tallies.for_each(|other| tally.merge(&other));
-    MinuteRow { metric, at: NOON.plus_millis(minute * MINUTE_MS), tally, last: *values.last().unwrap() }
+    MinuteRow { metric, at: NOON.plus_millis(minute * MINUTE_MS), tally }
 }
 
 fn hour_of_minutes(step_ms: i64) -> Grid {
@@ -113,8 +113,11 @@ async fn retention_prunes_each_kind_at_its_age() {
         for minute in [0, 24 * 60, 3 * 24 * 60] {
             store.merge_minutes(Uuid::now_v7(), &orders(), &[row(metric, minute, &[1.0])]).await.unwrap();
         }
-        store.add_event(&event(NOON, None, EventKind::Deploy)).await.unwrap();
-        let kept = store.add_event(&event(NOON.plus_millis(3 * DAY_MS), None, EventKind::Deploy)).await.unwrap();
+        store.add_event(Uuid::now_v7(), &event(NOON, None, EventKind::Deploy)).await.unwrap();
+        let kept = store
+            .add_event(Uuid::now_v7(), &event(NOON.plus_millis(3 * DAY_MS), None, EventKind::Deploy))
+            .await
+            .unwrap();
         store.add_audit(&audit("ann", NOON)).await.unwrap();
         store.save_operation(&operation("old", OperationState::Succeeded, 0)).await.unwrap();
         store.save_operation(&operation("running", OperationState::Running, 0)).await.unwrap();
@@ -158,7 +161,7 @@ async fn events_come_back_newest_first_and_filtered() {
                 .enumerate()
         {
             let at = NOON.plus_millis(i as i64 * 1000);
-            stored.push(store.add_event(&event(at, target, kind)).await.unwrap());
+            stored.push(store.add_event(Uuid::now_v7(), &event(at, target, kind)).await.unwrap());
         }
         assert!(stored[0].id < stored[1].id && stored[1].id < stored[2].id);
         let all = EventQuery { limit: 10, ..EventQuery::default() };
