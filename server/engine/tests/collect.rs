@@ -339,7 +339,7 @@ async fn bare_role(database: &TestDatabase, what: &str) -> (String, String) {
     let create = format!("CREATE ROLE {quoted} LOGIN PASSWORD 'w'");
     run_apart(database.server(), database.name(), &create).await;
     let url = database.url();
-    let (_, host) = url.rsplit_once('@').unwrap();
+    let (_, host) = url.rsplit_once('@').expect("a sandbox's connection string names a role");
     let name: String = role.bytes().map(|byte| format!("%{byte:02X}")).collect();
     (quoted, format!("postgres://{name}:w@{host}"))
 }

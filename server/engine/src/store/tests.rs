@@ -152,6 +152,36 @@ fn event(at: Timestamp, target: Option<&str>, kind: EventKind) -> NewEvent {
 }
 
 #[tokio::test]
+async fn an_event_sent_twice_is_stored_once() {
+    on_each_backend(async |store| {
+        let (uid, event) = (Uuid::now_v7(), event(NOON, Some("orders"), EventKind::Outage));
+        let first = store.add_event(uid, &event).await.unwrap();
+        assert_eq!(store.add_event(uid, &event).await.unwrap(), first);
+        let other = store.add_event(Uuid::now_v7(), &event).await.unwrap();
+        let all = store.events(&EventQuery { limit: 10, ..EventQuery::default() }).await.unwrap();
+        assert_eq!(all, [other, first]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_console_holds_it_until_it_goes_or_its_term_ends() {
+    on_each_backend(async |store| {
+        let (one, other, term) = (Uuid::now_v7(), Uuid::now_v7(), Duration::from_secs(60));
+        assert!(store.hold(one, term).await.unwrap() && store.hold(one, term).await.unwrap());
+        assert!(!store.hold(other, term).await.unwrap());
+        store.release(other).await.unwrap();
+        assert!(!store.hold(other, term).await.unwrap(), "it was not the other's to give");
+        store.release(one).await.unwrap();
+        assert!(store.hold(other, Duration::ZERO).await.unwrap());
+        let taken = async { while !store.hold(one, term).await.unwrap() {} };
+        tokio::time::timeout(Duration::from_secs(20), taken).await.expect("a term that ended is over");
+        assert!(!store.hold(other, term).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn events_come_back_newest_first_and_filtered() {
     on_each_backend(async |store| {
         let mut stored = Vec::new();
