@@ -184,7 +184,7 @@ impl History {
     }
 
     /// Flushes every quarter of a minute and keeps the store within its retention, until told to stop; then flushes all,
-    /// within [`LAST_FLUSH`].
+    /// within two and a half seconds.
     pub async fn run(&self, stop: CancellationToken) {
         let mut ticks = interval(FLUSH_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
