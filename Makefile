@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
+# Recipes and scripts name what was built by its path: wherever else cargo is told to build, here it builds into target/.
+export CARGO_TARGET_DIR := $(CURDIR)/target
 
 # Every native step names the same packages, so that features stay equal and nothing is compiled twice. The frontend is
 # for WebAssembly alone: the bundle tool builds it.

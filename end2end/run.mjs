@@ -3,7 +3,7 @@
 //
 //   node end2end/run.mjs [part of a spec's name …]
 //
-// HEADROOM_BIN: another binary than target/debug/headroom. HEADROOM_CHROMIUM: another Chromium than the first one found.
+// HEADROOM_BIN: another binary than debug/headroom where cargo builds. HEADROOM_CHROMIUM: another Chromium than the first one found.
 // Screenshots and the server's log go to end2end/results/.
 
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
@@ -35,7 +35,7 @@ function fail(sentence) {
   process.exit(2);
 }
 
-const binary = resolve(process.env.HEADROOM_BIN ?? join(here, "../target/debug/headroom"));
+const binary = resolve(process.env.HEADROOM_BIN ?? join(process.env.CARGO_TARGET_DIR ?? join(here, "../target"), "debug/headroom"));
 if (!existsSync(binary)) fail(`${binary} is missing: run \`make build\``);
 const chromium = findChromium() ?? fail("no Chromium found: install one or set HEADROOM_CHROMIUM");
 const specs = chooseSpecs(process.argv.slice(2));

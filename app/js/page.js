@@ -2,12 +2,19 @@
 
 const openPopovers = () => document.querySelectorAll("details.pop[open]");
 
+// What is hidden cannot keep the focus: it returns to what opened it.
+function close(popover) {
+  const held = popover.contains(document.activeElement);
+  popover.open = false;
+  if (held) popover.querySelector("summary").focus();
+}
+
 // Popovers close when something outside them, or a link inside them, is clicked.
 export function install() {
   document.addEventListener("click", ({ target }) => {
     for (const popover of openPopovers()) {
       const inside = popover.contains(target);
-      if (!inside || (target.closest("a") && !target.closest("summary"))) popover.open = false;
+      if (!inside || (target.closest("a") && !target.closest("summary"))) close(popover);
     }
   });
 }
@@ -35,8 +42,26 @@ export function showDialog(id) {
   if (dialog && !dialog.open) dialog.showModal();
 }
 
+export const isDialogOpen = () => document.querySelector("dialog[open]") !== null;
+
 export function closeDialog(id) {
   document.getElementById(id)?.close();
+}
+
+// Once the page is drawn again: the first control inside takes the focus, if the one that had it is gone.
+export function refocus(id) {
+  requestAnimationFrame(() => {
+    if (document.activeElement !== document.body) return;
+    document.getElementById(id)?.querySelector("input, summary, button:enabled")?.focus({ preventScroll: true });
+  });
+}
+
+const KEYS_OFF = "headroom_keys=off";
+
+export const keysWork = () => !document.cookie.split("; ").includes(KEYS_OFF);
+
+export function setKeys(on) {
+  document.cookie = `${KEYS_OFF}; path=/; samesite=lax; max-age=${on ? 0 : 365 * 24 * 3600}`;
 }
 
 // Answers whether the text is on the clipboard. Outside secure contexts browsers offer only the older way.

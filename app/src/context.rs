@@ -1,6 +1,7 @@
 //! What the server hands to every page render and server function.
 
 use crate::error::AppError;
+use axum::http::{header::ACCEPT, request::Parts};
 use headroom_engine::console::Console;
 use headroom_model::{Actor, Role, TargetId};
 use leptos::prelude::use_context;
@@ -47,6 +48,14 @@ impl Theme {
             Theme::Dark => "dark",
         }
     }
+}
+
+/// Whether a server function is asked by a form without JavaScript, which is shown a page, not data.
+#[must_use]
+pub fn is_plain_form() -> bool {
+    use_context::<Parts>()
+        .and_then(|request| Some(request.headers.get(ACCEPT)?.to_str().ok()?.contains("text/html")))
+        .unwrap_or(false)
 }
 
 /// The request as pages see it. Provided as a Leptos context for renders and server functions.

@@ -68,15 +68,14 @@ impl AppError {
 #[cfg(feature = "ssr")]
 impl AppError {
     /// The same error, with the status of the answer set to match. A page keeps its own status, unless nothing of it
-    /// exists: its panels show what failed.
+    /// exists: its panels show what failed. A plain form is led back to its page, which says so.
     #[must_use]
     pub fn answered(self) -> Self {
         use axum::http::{StatusCode, request::Parts};
         use leptos::prelude::use_context;
         let is_function = use_context::<Parts>().is_some_and(|request| request.uri.path().starts_with("/api/"));
-        if let Some(answer) = use_context::<leptos_axum::ResponseOptions>()
-            && (is_function || self.code == ErrorCode::NotFound)
-        {
+        let tells = if is_function { !crate::context::is_plain_form() } else { self.code == ErrorCode::NotFound };
+        if tells && let Some(answer) = use_context::<leptos_axum::ResponseOptions>() {
             answer.set_status(match self.code {
                 ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
                 ErrorCode::Forbidden => StatusCode::FORBIDDEN,

@@ -15,7 +15,7 @@ pub enum Link {
     Resting,
     /// Carries messages.
     Open,
-    /// Broken; tried again by itself.
+    /// Broken, and a first attempt to mend it failed; tried again by itself.
     Lost {
         /// First failure of this stretch.
         since: Timestamp,
@@ -50,6 +50,12 @@ impl Feed {
             link: RwSignal::new(Link::default()),
             refreshes: RwSignal::new(0),
         }
+    }
+
+    /// Whether nothing new arrives.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.link.with(|link| matches!(link, Link::Lost { .. }))
     }
 
     /// Asks the page to read everything again: pressed, or the connection came back after messages were missed.

@@ -42,11 +42,18 @@ pub fn shown_range(query: &ParamsMap, now: Timestamp) -> Shown {
     match range::resolve(&from, &to, now) {
         Ok(range) => Shown { from, to, range, refused: None },
         Err(refused) => {
-            let default = Resolved { from: now.plus_millis(-6 * 3_600_000), to: now, live: true };
-            let range = range::resolve(DEFAULT_FROM, DEFAULT_TO, now).unwrap_or(default);
+            let range = range::resolve(DEFAULT_FROM, DEFAULT_TO, now).expect("the default range is a range");
             Shown { from: DEFAULT_FROM.into(), to: DEFAULT_TO.into(), range, refused: Some(refused) }
         }
     }
+}
+
+/// The range to show during a minute that begins at `minute`: the same all through it, for words and links that should
+/// not move each second. A range that begins within the minute is resolved against its end.
+#[must_use]
+pub fn shown_in_minute(query: &ParamsMap, minute: Timestamp) -> Shown {
+    let shown = shown_range(query, minute);
+    if shown.refused.is_some() { shown_range(query, minute.plus_millis(60_000)) } else { shown }
 }
 
 /// The name of a range on its button: a preset's, or the length.
@@ -65,6 +72,12 @@ pub fn range_name(from: &str, to: &str, range: Resolved) -> String {
 #[must_use]
 pub fn paused(query: &ParamsMap) -> bool {
     query.get_str("refresh") == Some(OFF)
+}
+
+/// Whether the page follows the clock: its range ends now, and nobody paused it.
+#[must_use]
+pub fn follows(query: &ParamsMap, now: Timestamp) -> bool {
+    !paused(query) && shown_range(query, now).range.live
 }
 
 /// `path` with the query's state, changed as told: `None` removes a key. An empty query leaves the bare path.
@@ -130,14 +143,17 @@ pub fn inside(link: &str, query: &ParamsMap) -> String {
     out
 }
 
-/// Twice the range around the same middle, not beyond `now`: what "zoom out" asks for.
+/// Twice the range: what "zoom out" asks for. A live one stays relative, so that it goes on moving with the clock; another
+/// keeps its middle, but does not reach beyond `now`.
 #[cfg(any(feature = "hydrate", test))]
 #[must_use]
 pub fn zoomed_out(range: Resolved, now: Timestamp) -> (String, String) {
-    let half = range.millis() / 2;
-    let to = Timestamp((range.to.0 + half).min(now.0));
-    let from = to.plus_millis(-(range.millis().saturating_mul(2)).min(range::MAX_RANGE_MS));
-    if range.live { (from.0.to_string(), DEFAULT_TO.to_owned()) } else { (from.0.to_string(), to.0.to_string()) }
+    let length = range.millis().saturating_mul(2).min(range::MAX_RANGE_MS);
+    if range.live {
+        return (format!("now-{}s", length / 1000), DEFAULT_TO.to_owned());
+    }
+    let to = Timestamp((range.to.0 + range.millis() / 2).min(now.0));
+    (to.plus_millis(-length).0.to_string(), to.0.to_string())
 }
 
 #[cfg(test)]
@@ -183,6 +199,28 @@ mod tests {
     }
 
     #[test]
+    fn a_range_that_begins_within_the_minute_is_shown() {
+        let minute = NOW.floor_to(60_000);
+        let within = query(&[("from", "today 14:32")]);
+        assert!(shown_range(&within, minute).refused.is_some());
+        assert_eq!(shown_in_minute(&within, minute).refused, None);
+        assert!(shown_in_minute(&query(&[("from", "later")]), minute).refused.is_some());
+    }
+
+    #[test]
+    fn a_page_follows_what_it_shows() {
+        for (pairs, follows_clock) in [
+            (&[][..], true),
+            (&[("to", "later")], true), // the default range is shown instead
+            (&[("to", " now ")], true),
+            (&[("to", "now-1h"), ("from", "now-2h")], false),
+            (&[("refresh", "off")], false),
+        ] {
+            assert_eq!(follows(&query(pairs), NOW), follows_clock, "{pairs:?}");
+        }
+    }
+
+    #[test]
     fn ranges_have_names() {
         let live = Resolved { from: NOW.plus_millis(-21_600_000), to: NOW, live: true };
         assert_eq!(range_name("now-6h", "now", live), "Last 6 hours");
@@ -196,6 +234,9 @@ mod tests {
         let (from, to) = zoomed_out(fixed, NOW);
         assert_eq!((from, to), ((NOW.0 - 2500).to_string(), (NOW.0 - 500).to_string()));
         let live = Resolved { from: Timestamp(NOW.0 - 1000), to: NOW, live: true };
-        assert_eq!(zoomed_out(live, NOW), ((NOW.0 - 2000).to_string(), "now".to_owned()));
+        assert_eq!(zoomed_out(live, NOW), ("now-2s".to_owned(), "now".to_owned()));
+        let longest = Resolved { from: NOW.plus_millis(-range::MAX_RANGE_MS), to: NOW, live: true };
+        let (from, to) = zoomed_out(longest, NOW);
+        assert_eq!(range::resolve(&from, &to, NOW), Ok(longest));
     }
 }

@@ -1,15 +1,16 @@
 // What watching costs: resident memory and CPU of `headroom serve`, CPU of its backends on the target, over one minute
 // of the demo's workload. Figures come from /proc, so they are the kernel's and not our own.
-//   node end2end/bench/cost.mjs [seconds]        needs target/{release,debug}/headroom, psql
-import { spawn, execFileSync } from 'node:child_process';
+//   node end2end/bench/cost.mjs [seconds]        needs headroom, built for release or debugging, and psql
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const seconds = Number(process.argv[2] ?? 60);
+const target = process.env.CARGO_TARGET_DIR ?? 'target';
 const binary = process.env.HEADROOM_BIN
-  ?? ['target/release/headroom', 'target/debug/headroom'].find(existsSync)
+  ?? [join(target, 'release/headroom'), join(target, 'debug/headroom')].find(existsSync)
   ?? fail('build first: make release (or make run)');
 const work = mkdtempSync(join(tmpdir(), 'headroom-cost-'));
 chmodSync(work, 0o711); // as root the servers run as another user, who must be able to enter
@@ -54,7 +55,12 @@ try {
     const info = JSON.parse(readFileSync(join(work, 'demo', 'demo.json'), 'utf8'));
     return (await ready(info.url)()) && info;
   });
-  const backends = () => execFileSync('psql', [demo.postgresUrl, '-XAtc',
+  const beside = join(demo.postgresBin, 'psql');
+  const psql = existsSync(beside) ? beside : 'psql';
+  if (spawnSync(psql, ['--version']).error) {
+    throw new Error('psql is missing: it names the backends to measure. PostgreSQL from npm comes without it.');
+  }
+  const backends = () => execFileSync(psql, [demo.postgresUrl, '-XAtc',
     "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'headroom/%'"], { encoding: 'utf8' })
     .split('\n').filter(Boolean).map(Number);
   const before = new Set(backends());

@@ -15,10 +15,13 @@ test("a lost connection is said, old figures stay, and the page recovers by itse
   await liveState(page).filter({ hasText: "No connection since" }).waitFor();
   t.diagnostic(`said ${Date.now() - stopped} ms after the server was told to stop`);
   await page.getByText(/retrying/).waitFor();
-  assert.match(await page.getByRole("region", { name: "Health" }).locator(".big").innerText(), /\d+/);
+  const health = page.getByRole("region", { name: "Health" });
+  assert.match(await health.locator(".big").innerText(), /\d+/);
+  await health.getByText(/^as of \d\d:\d\d$/).first().waitFor();
   await console.start();
   const started = Date.now();
   await liveState(page).filter({ hasText: /^Live$/ }).waitFor();
+  await health.getByText(/^as of/).first().waitFor({ state: "hidden" });
   t.diagnostic(`live again ${Date.now() - started} ms after the server was ready`);
   assert.equal(await page.evaluate(() => window.untouched), true);
 });

@@ -11,7 +11,7 @@ let base;
 
 before(async () => {
   const users = { [operator[0]]: ["operator", operator[1]], [viewer[0]]: ["viewer", viewer[1]] };
-  ({ url: base } = await serve(site, "login", users));
+  ({ url: base } = await serve(site, "login", { users }));
 });
 
 async function signIn(page, [name, password]) {

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { liveState, open, openAlive, site } from "../lib/site.mjs";
+import { hydrated, liveState, open, openAlive, site } from "../lib/site.mjs";
+import { until } from "../lib/wait.mjs";
 
 test("? lists the keys, and each listed key does what it says", async (t) => {
   const page = await openAlive(t);
@@ -21,12 +22,83 @@ test("? lists the keys, and each listed key does what it says", async (t) => {
   await page.keyboard.press("p");
   await liveState(page).filter({ hasText: "Live" }).waitFor();
   await page.keyboard.press("z");
-  await page.waitForURL(/from=\d+/);
+  await page.waitForURL(/from=now-7200s/);
+  const charts = page.getByRole("region", { name: "Last 2 h" });
+  const frame = charts.locator(".chart-frame.is-live").first();
+  await charts.scrollIntoViewIfNeeded();
+  await frame.waitFor();
+  const { x, y, width, height } = await frame.boundingBox();
+  await page.mouse.move(x + width * 0.5, y + height * 0.4);
+  await page.mouse.down();
+  await page.mouse.move(x + width * 0.8, y + height * 0.4, { steps: 4 });
+  await page.mouse.up();
+  await page.waitForURL((url) => /^\d+$/.test(url.searchParams.get("from")) && /^\d+$/.test(url.searchParams.get("to")));
+  await liveState(page).filter({ hasText: "Paused" }).waitFor();
+  const read = page.waitForResponse((answer) => answer.url().includes("/api/fn/timeline"));
+  await page.keyboard.press("r");
+  assert.equal((await read).status(), 200);
+  await page.goto("/confirm/reset?target=shop&scope=requests");
+  await hydrated(page);
+  await page.keyboard.press("g");
+  await page.keyboard.press("o");
+  await page.getByRole("region", { name: "Health" }).waitFor();
+  assert.equal(new URL(page.url()).pathname, "/");
+  await page.keyboard.press("g");
+  await page.keyboard.press("t");
+  await page.getByRole("link", { name: /^shop/ }).waitFor();
+  await page.keyboard.press("Escape");
   await page.keyboard.press("s");
   await page.getByRole("textbox", { name: "Link" }).waitFor();
   await page.getByRole("textbox", { name: "Link" }).focus();
   await page.keyboard.press("?");
   assert.ok(await help.isHidden(), "keys are off in a field");
+});
+
+test("keys are off behind a dialog, a lone g is forgotten, and all can be switched off", async (t) => {
+  const page = await openAlive(t);
+  const help = page.getByRole("dialog", { name: "Keyboard" });
+  const ranges = page.getByRole("navigation", { name: "Relative ranges" });
+  await page.keyboard.press("g");
+  await page.waitForTimeout(1200);
+  await page.keyboard.press("t");
+  await ranges.waitFor();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("?");
+  await help.waitFor();
+  await page.keyboard.press("t");
+  assert.ok(await ranges.isHidden(), "the dialog is the topmost thing");
+  await help.getByRole("checkbox", { name: /Single keys/ }).uncheck();
+  await page.keyboard.press("Escape");
+  await help.waitFor({ state: "hidden" });
+  await page.keyboard.press("t");
+  await page.reload();
+  await hydrated(page);
+  await page.keyboard.press("?");
+  assert.ok(await ranges.isHidden() && await help.isHidden(), "switched off, now and later");
+  await page.getByRole("button", { name: "Keyboard help" }).click();
+  await help.getByRole("checkbox", { name: /Single keys/ }).check();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("?");
+  await help.waitFor();
+});
+
+test("the skip link takes the focus along", async (t) => {
+  const page = await openAlive(t);
+  const skip = page.getByRole("link", { name: "Skip to content" });
+  await skip.focus();
+  await page.keyboard.press("Enter");
+  await until("main has the focus", () => page.evaluate(() => document.activeElement.id === "main"));
+});
+
+test("focus returns to what opened a popover, and the page stays where it is", async (t) => {
+  const page = await openAlive(t);
+  await page.keyboard.press("t");
+  await page.evaluate(() => scrollTo(0, 300));
+  await page.getByRole("link", { name: "Last 6 hours" }).focus();
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/from=now-6h/);
+  assert.equal(await page.evaluate(() => document.activeElement.title), "Time range");
+  assert.equal(await page.evaluate(() => scrollY), 300);
 });
 
 test("the theme is chosen without a reload and remembered", async (t) => {
@@ -93,6 +165,10 @@ test("an unknown target is an error of the page's, the frame stays", async (t) =
   const page = await open(t, "/?target=nowhere");
   await page.getByRole("alert").getByText(/nowhere/).waitFor();
   await page.getByRole("navigation", { name: "Main", exact: true }).waitFor();
+  await hydrated(page);
+  await page.getByRole("link", { name: "Open the default target" }).click();
+  await page.getByRole("region", { name: "Health" }).waitFor();
+  assert.equal(await page.getByRole("heading", { level: 1 }).innerText(), "Overview of shop");
 });
 
 test("no page has this address", async (t) => {
@@ -100,6 +176,7 @@ test("no page has this address", async (t) => {
   assert.equal(page.answer.status(), 404);
   await page.getByRole("link", { name: "Open Overview" }).click();
   await page.getByRole("region", { name: "Health" }).waitFor();
+  await page.getByText("Open access.").waitFor();
 });
 
 test("headers keep strangers out", async (t) => {

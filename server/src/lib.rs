@@ -11,6 +11,7 @@ pub mod api;
 pub mod assets;
 pub mod cli;
 pub mod config;
+pub mod connections;
 pub mod demo;
 pub mod docs;
 pub mod doctor;

@@ -4,20 +4,21 @@ use crate::{
     assets::Dist,
     cli::Failure,
     config::Settings,
+    connections::{self, DRAIN, Limits},
     router::router,
     web::{Web, WebSettings},
 };
 use headroom_engine::{
     clock::Clock,
-    console::{Console, ConsoleConfig},
+    console::{Console, ConsoleConfig, SHUTDOWN},
     store::{self, StateStore},
 };
 use std::{io::ErrorKind, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// How long requests may take to finish once the process stops.
-const DRAIN: Duration = Duration::from_secs(10);
+/// Docker kills what has not stopped after ten seconds.
+const _: () = assert!(DRAIN.as_millis() + SHUTDOWN.as_millis() <= 10_000);
 /// A request that takes longer is given up. Above every timeout below it.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -42,27 +43,15 @@ pub async fn serve(settings: Settings, stop: CancellationToken, ready: impl FnOn
     let web = Web::new(console.clone(), Dist::find(settings.dist), web_settings, stop.clone());
     tracing::info!(%address, targets = console.targets().len(), store = console.store.backend(), "listening");
     ready(address);
-    let outcome = answer(listener, web, stop).await;
+    let outcome = tokio::select! {
+        () = connections::answer(listener, router(web), Limits::default(), stop) => Ok(()),
+        () = console.ousted() => Err(Failure::Runtime(anyhow::anyhow!(
+            "another console has taken the state store over while this one did not reach it"
+        ))),
+    };
     console.shutdown().await;
     tracing::info!("stopped");
     outcome
-}
-
-/// Answers requests until `stop`, then lets the running ones finish for at most [`DRAIN`].
-async fn answer(listener: TcpListener, web: Web, stop: CancellationToken) -> Result<(), Failure> {
-    let service = router(web).into_make_service_with_connect_info::<SocketAddr>();
-    let serving = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let too_late = async {
-        stop.cancelled().await;
-        tokio::time::sleep(DRAIN).await;
-    };
-    tokio::select! {
-        outcome = serving.into_future() => Ok(outcome.map_err(anyhow::Error::from)?),
-        () = too_late => {
-            tracing::warn!("some requests did not finish in time and were cut");
-            Ok(())
-        }
-    }
 }
 
 /// Opens the listener.

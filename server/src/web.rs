@@ -1,10 +1,11 @@
 //! What every handler shares.
 
-use crate::assets::Dist;
+use crate::{assets::Dist, openapi, router::endpoints};
 use headroom_engine::console::Console;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use utoipa::openapi::OpenApi;
 
 /// Live feeds open at once; one more is answered with 503.
 pub const MAX_STREAMS: usize = 256;
@@ -29,6 +30,8 @@ pub struct Web {
     pub dist: Dist,
     /// How to behave.
     pub settings: WebSettings,
+    /// The API's own description.
+    pub document: Arc<OpenApi>,
     /// One permit an open live feed.
     pub streams: Arc<Semaphore>,
     /// Cancelled when the process stops: live feeds end, readiness turns off.
@@ -39,7 +42,8 @@ impl Web {
     /// A context over running engines.
     #[must_use]
     pub fn new(console: Arc<Console>, dist: Dist, settings: WebSettings, stop: CancellationToken) -> Self {
-        Web { console, dist, settings, streams: Arc::new(Semaphore::new(MAX_STREAMS)), stop }
+        let document = Arc::new(openapi::document(&endpoints()));
+        Web { console, dist, settings, document, streams: Arc::new(Semaphore::new(MAX_STREAMS)), stop }
     }
 
     /// Whether the listener can be reached from this machine only.

@@ -67,12 +67,26 @@ fn app_reaches_the_engine_only_on_the_server() {
 fn versions_stand_in_one_table() {
     for package in metadata().packages {
         let manifest = std::fs::read_to_string(&package.manifest_path).expect("the manifest is there");
-        let own: Vec<&str> = manifest
-            .lines()
-            .skip_while(|line| !line.starts_with("[dependencies]"))
-            .filter(|line| line.contains('=') && (line.contains("version =") || line.contains("= \"")))
-            .filter(|line| !line.contains("workspace") && !line.trim_start().starts_with('"'))
-            .collect();
+        let manifest: toml::Table = manifest.parse().expect("the manifest is TOML");
+        let mut entries = Vec::new();
+        collect(&manifest, &mut entries);
+        assert_eq!(entries.len(), package.dependencies.len(), "{}: a table was not found", package.name);
+        let from_table =
+            |entry: &toml::Value| entry.get("workspace").and_then(toml::Value::as_bool).unwrap_or_default();
+        let own: Vec<&String> = entries.iter().filter(|(_, entry)| !from_table(entry)).map(|(name, _)| name).collect();
         assert!(own.is_empty(), "{} pins versions outside the workspace table: {own:?}", package.name);
+    }
+}
+
+/// The entries of every table of dependencies, also below `target`.
+fn collect(table: &toml::Table, entries: &mut Vec<(String, toml::Value)>) {
+    for (key, value) in table.iter().filter_map(|(key, value)| Some((key, value.as_table()?))) {
+        match key.as_str() {
+            "dependencies" | "dev-dependencies" | "build-dependencies" => {
+                entries.extend(value.iter().map(|(name, entry)| (name.clone(), entry.clone())));
+            }
+            "target" => value.values().filter_map(toml::Value::as_table).for_each(|table| collect(table, entries)),
+            _ => {}
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail their test")]
 
+use headroom_engine::store;
 use headroom_sandbox::test;
 use std::{
     io::{Read, Write},
@@ -85,6 +86,35 @@ fn users_and_tokens_come_and_go() {
     assert!(tokens.contains("ci") && tokens.contains("until") && !tokens.contains(printed.trim()), "{tokens}");
     assert!(run(folder, &["token", "remove", "ci"]).status.success());
     assert!(refused(&run(folder, &["token", "remove", "ci"])).contains("no token"));
+
+    let url = format!("sqlite:{}", folder.join(".local/share/headroom/headroom.sqlite").display());
+    let audit = async { store::open(&url).await.unwrap().audit(0, 10).await.unwrap().0 };
+    let audit = tokio::runtime::Runtime::new().unwrap().block_on(audit);
+    let actions: Vec<&str> = audit.iter().map(|row| row.audit.action.as_str()).collect();
+    assert_eq!(actions, ["token.remove", "token.add", "user.add"]);
+    assert!(audit.iter().all(|row| row.audit.actor == "command line"));
+}
+
+#[tokio::test]
+async fn a_second_console_on_one_store_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = || {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut command = headroom(folder.path(), &["serve", "--listen", &address.to_string()]);
+        command.env("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none").env("HEADROOM_LOG_FILTER", "off");
+        (address, command)
+    };
+    let (address, mut command) = serve();
+    let _first = Running(command.stdout(Stdio::null()).spawn().unwrap());
+    let started = Instant::now();
+    while reqwest::get(format!("http://{address}/api/v1/live")).await.is_err() {
+        assert!(started.elapsed() < Duration::from_secs(30), "not up within 30 s");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let second = serve().1.output().unwrap();
+    let text = String::from_utf8(second.stderr).unwrap();
+    assert_eq!(second.status.code(), Some(1), "{text}");
+    assert!(text.contains("another console runs on this state store"), "{text}");
 }
 
 #[test]
@@ -112,6 +142,24 @@ async fn the_doctor_passes_a_whole_target_and_fails_a_dead_one() {
     assert_eq!(dead.status.code(), Some(1));
     let text = String::from_utf8(dead.stdout).unwrap();
     assert!(text.contains("\"wrong\"") && !text.contains("hunter2"), "{text}");
+}
+
+#[tokio::test]
+async fn the_doctor_tells_a_bare_role_what_it_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = test::database().await.unwrap();
+    let mut admin = database.connect().await.unwrap();
+    let role = format!("bare_{}", database.name());
+    let create = format!("CREATE ROLE \"{role}\" LOGIN PASSWORD 'fish'");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut admin).await.unwrap();
+    let url = format!("postgres://{role}:fish@127.0.0.1:{}/{}", database.server().port(), database.name());
+    let mut command = headroom(folder.path(), &["check", "--json", "--listen", "127.0.0.1:0"]);
+    let output = command.env("DATABASE_URL", url).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &report["passed"]), (Some(0), &true.into()), "{report}");
+    assert!(report.to_string().contains("GRANT pg_monitor TO"), "{report}");
+    let drop = format!("DROP ROLE \"{role}\"");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(drop)).execute(&mut admin).await.unwrap();
 }
 
 #[tokio::test]

@@ -53,7 +53,6 @@ export function headroomTheme(root = document.documentElement) {
       connectNulls: false,
       emphasis: { disabled: true },
     },
-    bar: { itemStyle: { borderRadius: 1 } },
     axisPointer: { lineStyle: { color: colour("ink"), width: 1, type: "solid" }, label: { show: false } },
     tooltip: {
       backgroundColor: colour("float"),
@@ -63,36 +62,5 @@ export function headroomTheme(root = document.documentElement) {
       textStyle: { color: colour("ink"), fontFamily, fontSize: 12 },
       extraCssText: "border-radius:4px;font-variant-numeric:tabular-nums",
     },
-    markLine: { symbol: "none", lineStyle: { color: colour("ink-3"), type: [1.5, 2.5], width: 1 }, label },
-    dataZoom: {
-      borderColor: colour("accent"),
-      fillerColor: colour("accent", 0.09),
-      handleStyle: { color: colour("panel"), borderColor: colour("accent") },
-      dataBackground: { lineStyle: { color: colour("o2") }, areaStyle: { opacity: 0 } },
-    },
   };
 }
-
-// Line styles with a meaning, which a theme cannot express.
-
-/** An objective: dashed. */
-export const target = (root) => ({
-  lineStyle: { color: token("degraded", root), type: [6, 3], width: 1.2 },
-  label: { color: token("degraded", root), fontSize: 11 },
-});
-
-/** A hard limit: solid. */
-export const limit = (root) => ({
-  lineStyle: { color: token("critical", root), type: "solid", width: 1.2 },
-  label: { color: token("critical", root), fontSize: 11 },
-});
-
-/** Percentiles are one hue in three steps; p95 leads. */
-export const percentile = (root) => ({
-  p50: { color: token("o1", root), width: 1.6 },
-  p95: { color: token("o2", root), width: 2 },
-  p99: { color: token("o3", root), width: 1.15 },
-});
-
-/** The same series one period before. */
-export const previous = (root) => ({ color: token("s-prev", root), width: 1.2, type: [3, 3] });

@@ -135,30 +135,45 @@ pub fn duration_ms(value: f64) -> String {
     }
 }
 
+const BYTES: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+/// The place in [`BYTES`] of the unit that a value is written in.
+fn binary_power(value: f64) -> usize {
+    let mut scaled = value.abs();
+    let mut power = 0;
+    while scaled >= 1023.5 && power + 1 < BYTES.len() {
+        scaled /= 1024.0;
+        power += 1;
+    }
+    power
+}
+
 /// Binary multiples: `5.9 GiB`.
 #[must_use]
 pub fn bytes(value: f64) -> Written {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut scaled = value;
-    let mut unit = 0;
-    while scaled.abs() >= 1023.5 && unit + 1 < units.len() {
-        scaled /= 1024.0;
-        unit += 1;
-    }
-    Written { number: number(scaled), unit: units[unit] }
+    let power = binary_power(value);
+    Written { number: number(value / 1024f64.powi(power as i32)), unit: BYTES[power] }
 }
 
-/// A short number for an axis: `2 k`, `1.5 M`.
+/// A tick of an axis that ends at `max`. All ticks have the unit of the end, so that they compare at a glance: `0`,
+/// `1 k`, `2 k`.
 #[must_use]
-pub fn axis(value: f64, unit: Unit) -> String {
-    match unit {
-        Unit::Bytes | Unit::BytesPerSecond => bytes(value).to_string(),
-        Unit::Percent => format!("{} %", number(value)),
-        Unit::Milliseconds if value.abs() >= 2000.0 => format!("{} s", number(value / 1000.0)),
-        _ if value.abs() >= 1e6 => format!("{} M", number(value / 1e6)),
-        _ if value.abs() >= 2000.0 => format!("{} k", number(value / 1e3)),
-        _ => number(value),
+pub fn axis(value: f64, max: f64, unit: Unit) -> String {
+    let (divisor, unit) = match unit {
+        Unit::Percent => (1.0, "%"),
+        Unit::Bytes | Unit::BytesPerSecond => {
+            let power = binary_power(max);
+            (1024f64.powi(power as i32), BYTES[power])
+        }
+        Unit::Milliseconds if max >= 2000.0 => (1000.0, "s"),
+        _ if max >= 1e6 => (1e6, "M"),
+        _ if max >= 2000.0 => (1e3, "k"),
+        _ => (1.0, ""),
+    };
+    if unit.is_empty() || (value == 0.0 && unit != "%") {
+        return number(value);
     }
+    format!("{} {unit}", number(value / divisor))
 }
 
 const HM: &[BorrowedFormatItem<'_>] = format_description!("[hour]:[minute]");
@@ -198,6 +213,16 @@ pub fn moment(at: Timestamp, now: Timestamp) -> String {
         format!("{} {}", written(at, DAY), clock(at))
     } else {
         format!("{} {}", written(at, DAY_YEAR), clock(at))
+    }
+}
+
+/// As [`moment`], with seconds: `18 Nov 14:32:08`.
+#[must_use]
+pub fn moment_seconds(at: Timestamp, now: Timestamp) -> String {
+    let seconds = clock_seconds(at);
+    match moment(at, now).rsplit_once(' ') {
+        Some((day, _)) => format!("{day} {seconds}"),
+        None => seconds,
     }
 }
 
@@ -259,9 +284,24 @@ mod tests {
         assert_eq!(moment(now, now), "14:32");
         assert_eq!(moment(now.plus_millis(-86_400_000), now), "18 Nov 14:32");
         assert_eq!(moment(now.plus_millis(-366 * 86_400_000), now), "18 Nov 2025 14:32");
+        assert_eq!(moment_seconds(now, now), "14:32:08");
+        assert_eq!(moment_seconds(now.plus_millis(-86_400_000), now), "18 Nov 14:32:08");
         assert_eq!(range(now.plus_millis(-21_600_000), now, now), "08:32 – 14:32");
         assert_eq!(range(now.plus_millis(-600_000), now, now), "14:22:08 – 14:32:08");
         assert_eq!(range(now.plus_millis(-86_400_000), now, now), "18 Nov 14:32 – 14:32");
+    }
+
+    #[test]
+    fn ticks_of_an_axis_share_their_unit() {
+        let ticks = |step: f64, count: u8, unit| {
+            let max = step * f64::from(count);
+            (0..=count).map(|i| axis(step * f64::from(i), max, unit)).collect::<Vec<_>>().join(" · ")
+        };
+        assert_eq!(ticks(1000.0, 3, Unit::Milliseconds), "0 · 1 s · 2 s · 3 s");
+        assert_eq!(ticks(500.0, 3, Unit::Milliseconds), "0 · 500 · 1,000 · 1,500");
+        assert_eq!(ticks(1000.0, 2, Unit::PerSecond), "0 · 1 k · 2 k");
+        assert_eq!(ticks(536_870_912.0, 2, Unit::Bytes), "0 · 0.5 GiB · 1 GiB");
+        assert_eq!(ticks(50.0, 2, Unit::Percent), "0 % · 50 % · 100 %");
     }
 
     #[test]

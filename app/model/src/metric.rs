@@ -210,6 +210,13 @@ impl MetricId {
         // The enum and the table come from the same macro, in the same order.
         &CATALOGUE[self as usize]
     }
+
+    /// Whether its values are estimates rather than measurements; a page says so beside them
+    /// (docs/decisions/0003-latency-percentiles-are-estimates.md).
+    #[must_use]
+    pub const fn is_estimate(self) -> bool {
+        matches!(self, MetricId::QueryLatencyP50 | MetricId::QueryLatencyP95 | MetricId::QueryLatencyP99)
+    }
 }
 
 impl fmt::Display for MetricId {
@@ -249,10 +256,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_id_names_itself() {
+    fn every_id_names_itself_and_estimates_say_so() {
         for metric in CATALOGUE {
             assert_eq!(MetricId::parse(metric.id.as_str()), Some(metric.id));
             assert_eq!(metric.id.metric(), metric);
+            assert_eq!(metric.id.is_estimate(), metric.help.starts_with("Estimate"), "{}", metric.id);
         }
     }
 

@@ -17,6 +17,11 @@ pub enum Remedy {
         /// The statement.
         sql: String,
     },
+    /// Do this: what no statement on the target does.
+    Text {
+        /// What to do.
+        text: String,
+    },
 }
 
 /// Whether something is wrong now, or could be better.

@@ -213,7 +213,7 @@ fn clock(rest: &str, date: Date) -> Option<Timestamp> {
 
 fn absolute(text: &str) -> Option<Timestamp> {
     if let Ok(at) = time::OffsetDateTime::parse(text, &Rfc3339) {
-        return Some(at.to_offset(UtcOffset::UTC).into());
+        return Some(at.checked_to_offset(UtcOffset::UTC)?.into());
     }
     if let Ok(at) = PrimitiveDateTime::parse(text, MINUTES) {
         return Some(at.assume_utc().into());
@@ -262,7 +262,19 @@ mod tests {
 
     #[test]
     fn refuses_what_it_cannot_read() {
-        for text in ["", "later", "now-", "now-6", "now-6x", "now*2", "now/6h", "2026-13-01", "12", "now-é"] {
+        for text in [
+            "",
+            "later",
+            "now-",
+            "now-6",
+            "now-6x",
+            "now*2",
+            "now/6h",
+            "2026-13-01",
+            "12",
+            "now-é",
+            "9999-12-31T23:59:59-01:00",
+        ] {
             assert_eq!(moment(text, NOW, Edge::Start), None, "{text}");
         }
     }

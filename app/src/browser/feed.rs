@@ -6,7 +6,7 @@ use crate::{
     live::{Link, backoff_ms},
     url,
 };
-use headroom_model::live::LiveMessage;
+use headroom_model::{Timestamp, live::LiveMessage};
 use leptos::prelude::*;
 use std::{cell::RefCell, rc::Rc, time::Duration};
 use wasm_bindgen::{JsCast, prelude::*};
@@ -14,7 +14,7 @@ use web_sys::{EventSource, MessageEvent};
 
 /// Messages the feed is made of.
 const NAMES: [&str; 3] = ["update", "event", "operation"];
-/// Silence after which an open connection counts as broken: twelve samples of the default interval.
+/// Silence after which an open connection counts as broken, at least; three samples where they are far apart.
 const SILENCE_MS: i64 = 60_000;
 
 /// An open connection with the closures it calls.
@@ -41,6 +41,8 @@ struct State {
     /// Counts connections, so that a late retry of an old one does nothing.
     generation: u32,
     failures: u32,
+    /// When the first of these failures was.
+    failing_since: Timestamp,
     /// Whether messages may have been missed since the page was read.
     missed: bool,
     heard_at: i64,
@@ -54,10 +56,10 @@ pub fn run(frame: Frame) {
     let visible = RwSignal::new(true);
     let target = frame.target();
     let wanted = Memo::new(move |_| {
-        let still = frame.query.with(|query| url::paused(query) || url::written_range(query).1.trim() != "now");
+        let follows = frame.query.with(|query| url::follows(query, frame.now.get()));
         let known =
             frame.shell.with(|shell| shell.targets.iter().any(|t| t.info.id.as_str() == target.read().as_str()));
-        (frame.alive.get() && visible.get() && !still && known).then(|| target.get())
+        (frame.alive.get() && visible.get() && follows && known).then(|| target.get())
     });
     let local = StoredValue::new_local(state);
     Effect::new(move |_| {
@@ -82,10 +84,12 @@ pub fn run(frame: Frame) {
     // A connection can die without a word (a suspended machine, a dropped route): silence is a failure, too.
     let watch = set_interval_with_handle(
         move || {
+            let interval = frame.shell.with_untracked(|shell| i64::try_from(shell.interval_ms).unwrap_or(i64::MAX));
+            let patience = SILENCE_MS.max(interval.saturating_mul(3));
             local.try_with_value(|state| {
                 let silent = {
                     let state = state.borrow();
-                    state.connection.is_some() && browser_now() - state.heard_at > SILENCE_MS
+                    state.connection.is_some() && browser_now() - state.heard_at > patience
                 };
                 if silent && let Some(target) = wanted.get_untracked() {
                     failed(state, frame, target);
@@ -152,24 +156,27 @@ fn connect(state: &Shared, frame: Frame, target: String) {
 }
 
 /// Gives a connection up and tries again later. Our own wait, not the browser's: it is shown, and it ends for good
-/// answers that a browser would never retry (a restart behind a proxy answers 502).
+/// answers that a browser would never retry (a restart behind a proxy answers 502). The first failure is not said: the
+/// server ends every feed once an hour, and the next attempt brings it back.
 fn failed(state: &Shared, frame: Frame, target: String) {
     let now = frame.now.get_untracked();
-    let (generation, wait, old) = {
+    let (generation, wait, lost_since, old) = {
         let mut state = state.borrow_mut();
         let wait = backoff_ms(state.failures);
+        if state.failures == 0 {
+            state.failing_since = now;
+        }
+        let lost_since = (state.failures > 0).then_some(state.failing_since);
         state.failures = state.failures.saturating_add(1);
         state.missed = true;
         state.generation = state.generation.wrapping_add(1);
-        (state.generation, wait, state.connection.take())
+        (state.generation, wait, lost_since, state.connection.take())
     };
     // Dropped a tick later: this may run inside one of its own closures.
     set_timeout(move || drop(old), Duration::ZERO);
-    let since = match frame.feed.link.get_untracked() {
-        Link::Lost { since, .. } => since,
-        Link::Resting | Link::Open => now,
-    };
-    frame.feed.link.set(Link::Lost { since, retry_at: now.plus_millis(wait) });
+    if let Some(since) = lost_since {
+        frame.feed.link.set(Link::Lost { since, retry_at: now.plus_millis(wait) });
+    }
     let state = Rc::clone(state);
     set_timeout(
         move || {

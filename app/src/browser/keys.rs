@@ -1,6 +1,7 @@
-//! Keyboard shortcuts. Off while a field has the focus, and never with a modifier.
+//! Keyboard shortcuts. Off while a field has the focus or a dialog is open, never with a modifier, and all of them can be
+//! switched off (WCAG 2.1.4).
 
-use super::page;
+use super::{clock::browser_now, page};
 use crate::{
     layout::{Frame, go, help, range_picker, share, target_picker},
     url,
@@ -8,6 +9,9 @@ use crate::{
 use leptos::{ev, prelude::*};
 use leptos_router::hooks::use_location;
 use wasm_bindgen::JsCast;
+
+/// How long `g` waits for the key that follows it.
+const LEAD_MS: i64 = 1000;
 
 /// Whether typing goes into a field.
 fn in_field(event: &ev::KeyboardEvent) -> bool {
@@ -21,19 +25,24 @@ fn in_field(event: &ev::KeyboardEvent) -> bool {
 pub fn run(frame: Frame) {
     let navigate = go();
     let path = use_location().pathname;
-    let after_g = StoredValue::new(false);
+    let g_pressed_at = StoredValue::new(None::<i64>);
     Effect::new(move |_| page::install());
     let listener = window_event_listener(ev::keydown, move |event: ev::KeyboardEvent| {
         let key = event.key();
+        // An open dialog is the topmost thing; the browser closes it by itself.
+        if page::isDialogOpen() {
+            return;
+        }
         if key == "Escape" {
             page::closePopover();
             return;
         }
-        if event.ctrl_key() || event.meta_key() || event.alt_key() || event.repeat() || in_field(&event) {
+        let modified = event.ctrl_key() || event.meta_key() || event.alt_key();
+        if modified || event.repeat() || in_field(&event) || !page::keysWork() {
             return;
         }
-        let led = after_g.get_value();
-        after_g.set_value(key == "g" && !led);
+        let led = g_pressed_at.get_value().is_some_and(|at| browser_now() - at < LEAD_MS);
+        g_pressed_at.set_value((key == "g" && !led).then(browser_now));
         let here = |changes: &[(&'static str, Option<&str>)]| untrack(|| frame.link(&path.read_untracked(), changes));
         match (led, key.as_str()) {
             (true, "o") => {

@@ -13,8 +13,16 @@ extern "C" {
     pub fn togglePopover(id: &str);
     /// Opens a dialog as modal.
     pub fn showDialog(id: &str);
+    /// Whether a dialog is open.
+    pub fn isDialogOpen() -> bool;
     /// Closes a dialog.
     pub fn closeDialog(id: &str);
+    /// Gives the first control of the element with this id the focus, if the one before was lost.
+    pub fn refocus(id: &str);
+    /// Whether single keys do something.
+    pub fn keysWork() -> bool;
+    /// Switches single keys on or off, in this browser.
+    pub fn setKeys(on: bool);
     /// Puts text on the clipboard; whether that worked.
     pub async fn copy(text: &str) -> JsValue;
     /// Shows a theme and has the server remember it.

@@ -13,17 +13,13 @@ mod option;
 mod scale;
 mod svg;
 mod text;
-#[cfg(feature = "ssr")]
-mod thin;
 
-pub use append::append;
+pub use append::{Sampled, append};
 pub use scale::{Floor, Scale};
 pub use svg::{paint, spark};
 pub use text::sentence;
 #[cfg(feature = "hydrate")]
 pub use text::tooltip;
-#[cfg(feature = "ssr")]
-pub use thin::thin;
 
 use headroom_model::{Timestamp, series::Series};
 
@@ -66,6 +62,8 @@ pub struct Plot {
     pub rule: Option<Rule>,
     /// Events.
     pub marks: Vec<Mark>,
+    /// Any moment of the day it is: other days are named in what the chart says.
+    pub today: Timestamp,
 }
 
 impl Plot {

@@ -74,6 +74,7 @@ mod tests {
             scale: Scale::fit(0.0, 4.0, Unit::PerSecond, Floor::Zero),
             rule: None,
             marks: vec![],
+            today: Timestamp(1020),
         };
         let json: serde_json::Value = serde_json::to_value(option(&plot)).unwrap();
         let lines = json["series"].as_array().unwrap();

@@ -32,7 +32,7 @@ pub fn paint(plot: &Plot) -> String {
             out,
             r#"<span style="inset-block-start:{}%">{}</span>"#,
             r1(plot.scale.percent_down(tick)),
-            escape(&format::axis(tick, unit))
+            escape(&format::axis(tick, plot.scale.max, unit))
         );
     }
     out.push_str(
@@ -115,7 +115,7 @@ fn paint_gaps(out: &mut String, plot: &Plot) {
         if end - start >= NAMED_GAP {
             let text = match (gap.leading, whole) {
                 (true, true) => "no data in this range".to_owned(),
-                (true, false) => format!("data from {}", end_label(gap.to, gap.to)),
+                (true, false) => format!("data from {}", format::moment(gap.to, plot.today)),
                 (false, _) => format!("no data, {}", format::duration_ms((gap.to.0 - gap.from.0) as f64)),
             };
             let _ = write!(
@@ -238,6 +238,7 @@ mod tests {
             scale: Scale::fit(0.0, 100.0, Unit::Milliseconds, Floor::Zero),
             rule: None,
             marks: vec![],
+            today: from,
         }
     }
 
@@ -268,6 +269,14 @@ mod tests {
         assert!(html.contains("target &lt;500 ms&gt; ↑"), "{html}");
         assert!(html.contains(r#"class="ev alert" d="M125 0V100""#), "{html}");
         assert!(!html.contains("NaN"));
+    }
+
+    #[test]
+    fn data_that_begins_on_another_day_says_which() {
+        let mut chart = plot(vec![None, None, Some(50.0), Some(50.0)]);
+        assert!(paint(&chart).contains("data from 14:34"));
+        chart.today = chart.from.plus_millis(86_400_000);
+        assert!(paint(&chart).contains("data from 19 Nov 14:34"));
     }
 
     #[test]

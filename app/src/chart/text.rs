@@ -26,7 +26,7 @@ pub fn escape(text: &str) -> String {
 #[must_use]
 pub fn sentence(plot: &Plot) -> String {
     let metric = plot.series.metric.metric();
-    let range = format::range(plot.from, plot.to, plot.to);
+    let range = format::range(plot.from, plot.to, plot.today);
     let written = |value| format::value(value, metric.unit).to_string();
     let mut text = match plot.series.summary() {
         Some(summary) => format!(
@@ -52,7 +52,8 @@ pub fn tooltip(plot: &Plot, slot: usize) -> String {
     let Some(value) = plot.series.avg.get(slot).copied() else { return String::new() };
     let metric = plot.series.metric.metric();
     let at = plot.series.at(slot);
-    let when = if plot.series.step_ms < 60_000 { format::clock_seconds(at) } else { format::moment(at, plot.to) };
+    let write = if plot.series.step_ms < 60_000 { format::moment_seconds } else { format::moment };
+    let when = write(at, plot.today);
     let mut text = format!("<b>{}</b><br>{}", escape(&when), escape(&format::value_or_missing(value, metric.unit)));
     let (low, high) = (plot.series.min.get(slot).copied().flatten(), plot.series.max.get(slot).copied().flatten());
     if let (Some(low), Some(high)) = (low, high)
@@ -93,6 +94,7 @@ mod tests {
             scale: Scale::fit(0.0, 700.0, Unit::Milliseconds, Floor::Zero),
             rule: Some(Rule { value: 500.0, label: "target 500 ms".into(), hard: false, good_below: true }),
             marks: vec![],
+            today: to,
         }
     }
 
@@ -111,5 +113,15 @@ mod tests {
         assert_eq!(tooltip(&plot, 0), "<b>08:32</b><br>410 ms<br><span class=\"dim\">400 ms to 700 ms</span>");
         assert!(tooltip(&plot, 1).contains('–'));
         assert_eq!(tooltip(&plot, 2), "");
+    }
+
+    #[test]
+    fn a_past_day_is_named() {
+        let mut plot = plot(vec![Some(410.0)]);
+        plot.today = plot.to.plus_millis(86_400_000);
+        assert!(sentence(&plot).starts_with("Query latency p95, 19 Nov 08:32 – 14:32: "), "{}", sentence(&plot));
+        assert!(tooltip(&plot, 0).starts_with("<b>19 Nov 08:32</b>"));
+        plot.series.step_ms = 5000;
+        assert!(tooltip(&plot, 0).starts_with("<b>19 Nov 08:32:08</b>"));
     }
 }

@@ -32,7 +32,7 @@ pub fn Failure(error: AppError, retry: Callback<()>) -> impl IntoView {
                     {unknown
                         .then(|| {
                             view! {
-                                <a class="btn" href="/">
+                                <a class="btn" href="/" data-noscroll="">
                                     "Open the default target"
                                 </a>
                             }

@@ -3,6 +3,7 @@
 pub mod banner;
 pub mod chart;
 pub mod copy;
+pub mod estimate;
 pub mod failure;
 pub mod icon;
 pub mod operation;

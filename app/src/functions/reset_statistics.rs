@@ -13,7 +13,10 @@ pub async fn reset_statistics(
     scope: ResetScope,
     reason: Option<String>,
 ) -> Result<ActionOutcome, AppError> {
-    use crate::{context::PageContext, error::ErrorCode};
+    use crate::{
+        context::{PageContext, is_plain_form},
+        error::ErrorCode,
+    };
     use headroom_engine::actions::{self, Request};
 
     /// Longest reason that is recorded, in characters.
@@ -35,13 +38,4 @@ pub async fn reset_statistics(
         ));
     }
     Ok(outcome)
-}
-
-/// Whether a form without JavaScript asks, which is shown a page, not data.
-#[cfg(feature = "ssr")]
-fn is_plain_form() -> bool {
-    use axum::http::{header::ACCEPT, request::Parts};
-    use_context::<Parts>()
-        .and_then(|request| Some(request.headers.get(ACCEPT)?.to_str().ok()?.contains("text/html")))
-        .unwrap_or(false)
 }

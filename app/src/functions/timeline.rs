@@ -10,12 +10,12 @@ pub async fn timeline(
     to: String,
     metrics: Vec<MetricId>,
 ) -> Result<Timeline, AppError> {
-    use crate::{chart::thin, context::PageContext, error::ErrorCode};
+    use crate::{context::PageContext, error::ErrorCode};
     use headroom_engine::store::EventQuery;
     use headroom_model::{Role, range};
 
-    /// Points a series that travels to a page: more than a small chart has pixels.
-    const POINTS: usize = 360;
+    /// Points a series that travels to a page: more than a small chart has pixels. An hour of 10 s and one that fills.
+    const POINTS: usize = 361;
     /// Events a page marks and lists.
     const EVENTS: u32 = 40;
     /// Series a request may ask for.
@@ -40,10 +40,35 @@ pub async fn timeline(
         AppError::new(ErrorCode::Unavailable, "The state store does not answer, so there is no history to show.")
             .answered()
     };
-    let series = context.console.history.series(&target, &metrics, range).await.map_err(unavailable)?;
+    let mut series =
+        context.console.history.series_within(&target, &metrics, range, POINTS).await.map_err(unavailable)?;
     let events = context.console.store.events(&query).await.map_err(unavailable)?;
-    let series = series.into_iter().map(|series| thin(series, POINTS)).collect();
+    series.iter_mut().for_each(shorten);
     Ok(Timeline { range, series, events, limits: limits_of(&context.console.config.health) })
+}
+
+/// Rounds to five significant digits, which is more than a pixel can show.
+#[cfg(feature = "ssr")]
+fn shorten(series: &mut headroom_model::series::Series) {
+    for column in [&mut series.avg, &mut series.min, &mut series.max] {
+        for value in column.iter_mut().flatten() {
+            *value = round(*value);
+        }
+    }
+}
+
+#[cfg(feature = "ssr")]
+fn round(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    let digits = 4 - value.abs().log10().floor() as i32;
+    // Beyond 15 decimals (or above a hundred thousand) scaling would lose more than it saves.
+    if !(0..=15).contains(&digits) {
+        return if digits < 0 { value.round() } else { value };
+    }
+    let scale = 10f64.powi(digits);
+    (value * scale).round() / scale
 }
 
 /// What the health checks allow, by metric.
@@ -59,4 +84,17 @@ fn limits_of(settings: &headroom_engine::health::HealthSettings) -> Vec<headroom
             Some(headroom_model::overview::MetricLimits { metric: check.metric, degraded, critical })
         })
         .collect()
+}
+
+#[cfg(all(test, feature = "ssr"))]
+mod tests {
+    use super::round;
+
+    #[test]
+    fn numbers_are_short() {
+        for (long, short) in [(1.234_567_8, 1.2346), (123_456.7, 123_457.0), (0.000_123_456, 0.000_123_46), (0.0, 0.0)]
+        {
+            assert_eq!(round(long), short);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Keyboard help: the keys that do something.
 
 use crate::components::icon::{Glyph, Icon};
-use leptos::prelude::*;
+use leptos::{ev, prelude::*};
 
 /// The dialog's id.
 pub const ID: &str = "keyboard";
@@ -26,6 +26,14 @@ pub fn KeyboardHelp() -> impl IntoView {
         #[cfg(feature = "hydrate")]
         crate::browser::page::closeDialog(ID);
     };
+    let works = RwSignal::new(true);
+    #[cfg(feature = "hydrate")]
+    Effect::new(move |_| works.set(crate::browser::page::keysWork()));
+    let switch = move |event: ev::Event| {
+        works.set(event_target_checked(&event));
+        #[cfg(feature = "hydrate")]
+        crate::browser::page::setKeys(works.get_untracked());
+    };
     view! {
         <dialog class="dialog" id=ID aria-labelledby="keyboard-title">
             <header>
@@ -48,7 +56,11 @@ pub fn KeyboardHelp() -> impl IntoView {
                         })
                         .collect_view()}
                 </dl>
-                <p class="note">"Keys are off while a field has the focus."</p>
+                <label class="check">
+                    <input type="checkbox" checked=true prop:checked=works on:change=switch/>
+                    "Single keys do this, in this browser"
+                </label>
+                <p class="note">"They are off while a field has the focus or a dialog is open."</p>
             </div>
         </dialog>
     }

@@ -18,7 +18,6 @@ struct Said {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Facts {
     alive: bool,
-    loaded_at: Timestamp,
     now: Timestamp,
     link: Link,
     paused: bool,
@@ -33,7 +32,7 @@ fn age(ms: i64) -> String {
 fn say(facts: &Facts) -> Said {
     let said = |class, state: String, wide, tail: String| Said { class, state, wide, tail };
     if !facts.alive {
-        let state = format!("Loaded {}", format::clock_seconds(facts.loaded_at));
+        let state = format!("Loaded {}", format::clock_seconds(facts.now));
         return said("live paused", state, "", "reload for new data".into());
     }
     if let Link::Lost { since, retry_at } = facts.link {
@@ -72,13 +71,11 @@ pub fn LiveIndicator() -> impl IntoView {
             let target = shell.targets.iter().find(|target| target.info.id.as_str() == chosen.read().as_str());
             (target.and_then(|target| target.info.sampled_at), shell.interval_ms)
         });
-        let live_range = frame.query.with(|query| url::shown_range(query, frame.now.get()).range.live);
         say(&Facts {
             alive: frame.alive.get(),
-            loaded_at: frame.loaded_at,
             now: frame.now.get(),
             link: frame.feed.link.get(),
-            paused: !live_range || frame.query.with(url::paused),
+            paused: !frame.query.with(|query| url::follows(query, frame.now.get())),
             sampled_at: sampled.max(first.0),
             interval_ms: first.1,
         })
@@ -110,7 +107,6 @@ mod tests {
     fn facts() -> Facts {
         Facts {
             alive: true,
-            loaded_at: NOW,
             now: NOW,
             link: Link::Open,
             paused: false,

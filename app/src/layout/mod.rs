@@ -25,10 +25,8 @@ use leptos_router::{
 pub struct Frame {
     /// Targets, actor, interval.
     pub shell: RwSignal<Shell>,
-    /// The moment it is by the server's clock: fixed in the first paint, then each second.
+    /// The moment it is by the server's clock: when the document was rendered, then each second.
     pub now: Signal<Timestamp>,
-    /// When the document was rendered.
-    pub loaded_at: Timestamp,
     /// Whether the page is hydrated; what needs JavaScript appears only then.
     pub alive: Signal<bool>,
     /// The live feed.
@@ -102,18 +100,22 @@ fn first_shell() -> Shell {
 #[component]
 pub fn Framed() -> impl IntoView {
     let first = first_shell();
-    let loaded_at = first.now;
-    let open = first.actor.proof == Proof::Loopback;
+    let unknown = first.now == Timestamp::default();
+    #[cfg(feature = "hydrate")]
+    let now = if unknown { Timestamp(crate::browser::clock::browser_now()) } else { first.now };
+    #[cfg(not(feature = "hydrate"))]
+    let now = first.now;
+    let now = RwSignal::new(now);
     let shell = RwSignal::new(first);
+    let open = Memo::new(move |_| shell.with(|shell| shell.actor.proof == Proof::Loopback));
     let query = use_query_map();
     let alive = RwSignal::new(false);
-    let now = RwSignal::new(loaded_at);
     let feed = Feed::new();
-    let frame = Frame { shell, now: now.into(), loaded_at, alive: alive.into(), feed, query };
+    let frame = Frame { shell, now: now.into(), alive: alive.into(), feed, query };
     provide_context(frame);
-    // Came here by a link from a page without a frame (sign-in): the document carries no shell.
+    // Came back here from a page without a frame: the document carries no shell.
     Effect::new(move |_| {
-        if loaded_at == Timestamp::default() {
+        if unknown {
             leptos::task::spawn_local(async move {
                 if let Ok(fresh) = functions::shell().await {
                     shell.try_set(fresh);
@@ -129,7 +131,8 @@ pub fn Framed() -> impl IntoView {
     }
     Effect::new(move |_| alive.set(true));
     view! {
-        <a class="skip" href="#main">
+        // For the browser, not the router: only the browser moves the focus along.
+        <a class="skip" href="#main" rel="external">
             "Skip to content"
         </a>
         <div class="app">
@@ -137,7 +140,7 @@ pub fn Framed() -> impl IntoView {
             <bar::Bar/>
             <main id="main" tabindex="-1">
                 <Outlet/>
-                <Show when=move || open>
+                <Show when=move || open.get()>
                     <p class="note">
                         "Open access. No user is defined: everyone on this machine acts as admin. Add one with "
                         <code>"headroom user add"</code> "."

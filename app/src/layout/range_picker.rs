@@ -32,7 +32,7 @@ pub fn RangePicker() -> impl IntoView {
                 let href = frame.link(&path.read(), &[("from", Some(preset)), ("to", None)]);
                 let here = shown.with(|shown| shown.from == preset && shown.to == "now").then_some("true");
                 view! {
-                    <a href=href aria-current=here>
+                    <a href=href aria-current=here data-noscroll="">
                         <span>{label}</span>
                         <span class="dim mono">{preset.trim_start_matches("now-")}</span>
                     </a>

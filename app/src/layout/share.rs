@@ -23,7 +23,7 @@ pub fn Share() -> impl IntoView {
     // A link should not move while someone selects it: minutes are fine enough for a range of minutes or more.
     let shown = Memo::new(move |_| {
         let minute = frame.now.get().floor_to(60_000);
-        frame.query.with(|query| url::shown_range(query, minute))
+        frame.query.with(|query| url::shown_in_minute(query, minute))
     });
     let target = frame.target();
     let link = Signal::derive(move || {

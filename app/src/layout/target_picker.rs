@@ -90,7 +90,7 @@ pub fn TargetPicker() -> impl IntoView {
                         None => view! { <MarkOnly status=None/> }.into_any(),
                     };
                     view! {
-                        <a href=href aria-current=here>
+                        <a href=href aria-current=here data-noscroll="">
                             <span>{id}</span>
                             {mark}
                             <small>{server(&target.info)} {cache(&target.info)}</small>

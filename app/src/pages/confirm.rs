@@ -13,7 +13,7 @@ use headroom_model::{
     format,
     overview::LastReset,
 };
-use leptos::prelude::*;
+use leptos::{prelude::*, server_fn::error::ServerFnUrlError};
 use leptos_meta::Title;
 use leptos_router::{LazyRoute, hooks::use_query_map, lazy_route};
 
@@ -51,19 +51,30 @@ fn Confirm(scope: Memo<ResetScope>, answers: Resource<Answers>) -> impl IntoView
     let frame = use_frame();
     let target = frame.target();
     let back = move || frame.query.with(|query| url::href("/", &url::carried(query), &[]));
-    let asked = move || frame.query.with(|query| query.get("done").is_some() || query.get("__err").is_some());
-    let last = move |last: Option<LastReset>| {
-        last.map(|last| {
-            let (status, word) =
-                if last.succeeded { (Band::Excellent, "Reset") } else { (Band::Critical, "Not reset") };
-            let text = format!("{word} at {} by {}", format::moment(last.at, frame.loaded_at), last.actor);
+    // How the form ended: it comes back with the error, or with the audit row that it made.
+    let error = move || frame.query.with(|query| query.get_str("__err").map(ServerFnUrlError::<AppError>::decode_err));
+    let is_made = move |last: &LastReset| {
+        error().is_none() && frame.query.with(|query| query.get_str("done") == Some(last.audit_id.to_string().as_str()))
+    };
+    let failed = move || {
+        error().map(|error| {
             view! {
-                <div role="status">
-                    <Mark status=Some(status) text/>
-                    <p class="sub">{last.outcome}</p>
+                <div role="alert">
+                    <Mark status=Some(Band::Critical) text="Not reset"/>
+                    <p class="sub">{error.message}</p>
                 </div>
             }
         })
+    };
+    let last = move |last: LastReset| {
+        let (status, word) = if last.succeeded { (Band::Excellent, "Reset") } else { (Band::Critical, "Not reset") };
+        let text = format!("{word} at {} by {}", format::moment(last.at, frame.now.get_untracked()), last.actor);
+        view! {
+            <div role="status">
+                <Mark status=Some(status) text/>
+                <p class="sub">{last.outcome}</p>
+            </div>
+        }
     };
     view! {
         <Title text="Reset statistics"/>
@@ -76,7 +87,8 @@ fn Confirm(scope: Memo<ResetScope>, answers: Resource<Answers>) -> impl IntoView
                     let (preview, previous) = answers.await;
                     view! {
                         <div class="cell" style="display:grid;gap:var(--p6);justify-items:start">
-                            {previous.ok().flatten().filter(|_| asked()).map(Some).map(last)}
+                            {failed}
+                            {previous.ok().flatten().filter(is_made).map(last)}
                             {match preview {
                                 Ok(preview) => view! { <ResetForm preview target/> }.into_any(),
                                 Err(error) => {

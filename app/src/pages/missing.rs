@@ -18,7 +18,7 @@ pub fn Missing() -> impl IntoView {
                     <h1>"No page has this address"</h1>
                     <p>"The link may be from an older version, or it was cut off on its way."</p>
                     <div class="flow">
-                        <a class="btn primary" href="/">
+                        <a class="btn primary" href="/" rel="external">
                             "Open Overview"
                         </a>
                     </div>

@@ -76,7 +76,7 @@ fn target(number: i64) -> TargetId {
 /// Lets the store give every target and every metric its number.
 async fn name(state: &dyn StateStore, targets: i64) -> Result<()> {
     for number in 1..=targets {
-        let row = |metric: MetricId| MinuteRow { metric, at: NOW, tally: Tally::of(1.0), last: 1.0 };
+        let row = |metric: MetricId| MinuteRow { metric, at: NOW, tally: Tally::of(1.0) };
         let rows: Vec<_> = CATALOGUE.iter().map(|metric| row(metric.id)).collect();
         state.merge_minutes(Uuid::now_v7(), &target(number), &rows).await?;
     }

@@ -6,12 +6,13 @@ use crate::{
     clock::Clock,
     collect::{CollectSettings, Observation},
     health::{self, HealthSettings},
-    history::History,
-    operations::Operations,
+    history::{self, History},
+    operations::{self, Operations},
     pool::PoolError,
     requests::RequestStats,
     spine::{
         feed::{Feed, Recorder},
+        lease::Lease,
         process::SharedProcess,
         slot::{Moment, Published, Slot},
         watch::{Readers, Watch},
@@ -29,6 +30,7 @@ use headroom_model::{
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::broadcast, task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
 
 /// What a console is started with.
 #[derive(Clone, Debug)]
@@ -58,6 +60,11 @@ pub enum ConsoleError {
     /// No targets, or two with one name.
     #[error("{0}")]
     Config(String),
+    /// Another console writes into the state store.
+    #[error(
+        "another console runs on this state store; stop it, or give this one a store of its own (data_dir, state_url)"
+    )]
+    Held,
     /// The state store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -86,6 +93,7 @@ pub struct Console {
     /// In configured order; never empty.
     slots: Vec<Arc<Slot>>,
     feed: Arc<Feed>,
+    lease: Arc<Lease>,
     tasks: Tasks,
 }
 
@@ -99,10 +107,14 @@ struct Tasks {
     stop_writers: CancellationToken,
 }
 
-/// How long tasks may take to stop, makers and writers each; operations have their own 5 s, at the same time as makers.
+/// How long tasks may take to stop, makers and writers each; operations have as long, at the same time as makers.
 const STOP: Duration = Duration::from_secs(3);
-/// How long closing the pools may take.
-const CLOSE: Duration = Duration::from_secs(2);
+/// How long closing the pools and giving the state store free may take.
+const CLOSE: Duration = Duration::from_secs(1);
+/// How long [`Console::shutdown`] takes at most.
+pub const SHUTDOWN: Duration = Duration::from_secs(2 * STOP.as_secs() + CLOSE.as_secs());
+const _: () = assert!(operations::SHUTDOWN.as_millis() <= STOP.as_millis());
+const _: () = assert!(history::LAST_FLUSH.as_millis() < STOP.as_millis());
 /// Targets begin this far apart, so that they are not all asked at once.
 const APART: Duration = Duration::from_millis(300);
 
@@ -110,7 +122,8 @@ impl Console {
     /// Starts collectors, history and supervisor. They stop with [`Console::shutdown`].
     ///
     /// # Errors
-    /// No targets or two with one name, a connection string that cannot be read, or a state store that does not answer.
+    /// No targets or two with one name, a connection string that cannot be read, a state store that does not answer, or one
+    /// that another console writes into and does not give free within seconds.
     pub async fn start(
         config: ConsoleConfig,
         store: Arc<dyn StateStore>,
@@ -118,6 +131,7 @@ impl Console {
     ) -> Result<Arc<Self>, ConsoleError> {
         let now = clock.now();
         let slots = open_targets(&config, now)?;
+        let lease = Arc::new(Lease::take(store.clone()).await?);
         let (feed, recorder) = Feed::new(store.clone());
         let operations = Operations::open(store.clone(), feed.clone(), clock.clone()).await?;
         for slot in &slots {
@@ -138,6 +152,7 @@ impl Console {
             config,
             slots,
             feed,
+            lease,
         });
         console.spawn(recorder);
         Ok(console)
@@ -146,6 +161,8 @@ impl Console {
     fn spawn(&self, recorder: Recorder) {
         let Tasks { makers, stop_makers, writers, stop_writers } = &self.tasks;
         writers.spawn(recorder.run(stop_writers.clone()));
+        let (lease, stop) = (self.lease.clone(), stop_writers.clone());
+        writers.spawn(async move { lease.keep(stop).await });
         let (history, stop) = (self.history.clone(), stop_writers.clone());
         writers.spawn(async move { history.run(stop).await });
         let readers = Readers {
@@ -202,8 +219,8 @@ impl Console {
         &self.feed
     }
 
-    /// Runs an action to its end, whether or not anyone waits for it; [`Console::shutdown`] does.
-    pub(crate) fn spawn_action<A>(&self, action: A) -> JoinHandle<A::Output>
+    /// Runs an action to its end, whether or not anyone waits for it; [`Console::shutdown`] does, within its bounds.
+    pub fn spawn_action<A>(&self, action: A) -> JoinHandle<A::Output>
     where
         A: Future<Output: Send> + Send + 'static,
     {
@@ -226,10 +243,16 @@ impl Console {
     /// # Errors
     /// The state store did not answer.
     pub async fn mark(&self, event: NewEvent) -> Result<Event, StoreError> {
-        self.feed.mark(&event).await
+        self.feed.mark(Uuid::now_v7(), &event).await
     }
 
-    /// Stops collectors and operations, writes what is pending, closes the pools. Bounded by 10 s.
+    /// Returns when another console has taken the state store over, which can only happen while this one does not reach it
+    /// for longer than its lease. Nothing should be written from then on.
+    pub async fn ousted(&self) {
+        self.lease.lost().await;
+    }
+
+    /// Stops collectors and operations, writes what is pending, closes the pools. Bounded by [`SHUTDOWN`].
     pub async fn shutdown(&self) {
         let Tasks { makers, stop_makers, writers, stop_writers } = &self.tasks;
         stop_makers.cancel();
@@ -243,7 +266,7 @@ impl Console {
             tracing::error!("history or events were not written in time");
         }
         let close = futures::future::join_all(self.slots.iter().map(|slot| slot.target.pools.close()));
-        if timeout(CLOSE, close).await.is_err() {
+        if timeout(CLOSE, async { tokio::join!(close, self.lease.release()) }).await.is_err() {
             tracing::warn!("connections did not close in time");
         }
     }

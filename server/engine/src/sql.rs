@@ -31,6 +31,18 @@ pub fn quote_literal(text: &str) -> String {
     if escaped.contains('\\') { format!("E'{}'", escaped.replace('\\', "\\\\")) } else { format!("'{escaped}'") }
 }
 
+/// What loads pg_stat_statements beside the `libraries` that are loaded already; words where those are not known.
+#[must_use]
+pub fn load_statements(libraries: Option<&str>) -> String {
+    let Some(libraries) = libraries else {
+        return "Add pg_stat_statements to shared_preload_libraries and restart PostgreSQL.".to_owned();
+    };
+    // Each library is a constant of its own: one constant with commas would be one name.
+    let names = libraries.split(',').map(|name| name.trim().trim_matches('"')).filter(|name| !name.is_empty());
+    let list: Vec<String> = names.chain(["pg_stat_statements"]).map(quote_literal).collect();
+    format!("ALTER SYSTEM SET shared_preload_libraries = {}; -- then restart PostgreSQL", list.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

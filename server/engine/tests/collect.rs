@@ -4,7 +4,7 @@ mod support;
 
 use headroom_engine::{
     clock::Clock,
-    collect::{CollectSettings, Collector, Observation, ProcessCollector},
+    collect::{CollectSettings, Collector, Observation, ProcessCollector, Pulse},
     pool::PoolProfile,
     requests::RequestStats,
     target::Target,
@@ -137,6 +137,9 @@ async fn every_metric_is_measured_and_agrees_with_the_servers() {
             MetricId::IoWrites => database.major() < 16,
             other => other.as_str().starts_with("health."),
         };
+        for lag in [MetricId::ReplicationLag, MetricId::ReplicationLagBytes] {
+            assert_eq!(second.sample.get(lag), None, "{lag} without a replica");
+        }
         for metric in CATALOGUE {
             assert!(
                 second.sample.get(metric.id).is_some() || may_lack(metric.id),
@@ -296,19 +299,9 @@ async fn a_reset_leaves_a_gap_and_an_event_never_a_cliff() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_missing_is_named_with_its_remedy() {
     on_each_postgres(async |database| {
-        // A role of the test's own: roles are shared by all databases of the server.
-        let role = format!("watcher \"{}\"", database.name());
-        let quoted = headroom_engine::sql::quote_identifier(&role);
-        run_apart(
-            database.server(),
-            database.name(),
-            &format!("CREATE ROLE {quoted} LOGIN PASSWORD 'w'; DROP EXTENSION pg_stat_statements"),
-        )
-        .await;
-        let url = database.url();
-        let (_, host) = url.rsplit_once('@').unwrap();
-        let name: String = role.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let mut collector = collector(&target(&format!("postgres://{name}:w@{host}"), None, PoolProfile::default()));
+        let (quoted, url) = bare_role(&database, "watcher").await;
+        run_apart(database.server(), database.name(), "DROP EXTENSION pg_stat_statements").await;
+        let mut collector = collector(&target(&url, None, PoolProfile::default()));
         collector.collect(&Figures::new()).await;
         // Someone else's session, so that something is hidden.
         let _other = database.connect().await.unwrap();
@@ -338,18 +331,84 @@ async fn what_is_missing_is_named_with_its_remedy() {
     .await;
 }
 
+/// A role of the test's own on a database, and the connection string that uses it: roles are shared by all databases of
+/// the server.
+async fn bare_role(database: &TestDatabase, what: &str) -> (String, String) {
+    let role = format!("{what} \"{}\"", database.name());
+    let quoted = headroom_engine::sql::quote_identifier(&role);
+    let create = format!("CREATE ROLE {quoted} LOGIN PASSWORD 'w'");
+    run_apart(database.server(), database.name(), &create).await;
+    let url = database.url();
+    let (_, host) = url.rsplit_once('@').expect("a sandbox's connection string names a role");
+    let name: String = role.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    (quoted, format!("postgres://{name}:w@{host}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_brings_figures_and_no_cliff() {
+    on_each_postgres(async |database| {
+        let (role, url) = bare_role(&database, "granted").await;
+        let mut busy = database.connect().await.unwrap();
+        for _ in 0..3000 {
+            sqlx::query("SELECT 1 AS before_the_grant").execute(&mut busy).await.unwrap();
+        }
+        let mut collector = collector(&target(&url, None, PoolProfile::default()));
+        for _ in 0..2 {
+            let bare = collector.collect(&Figures::new()).await;
+            assert_eq!(bare.sample.get(MetricId::Queries), None);
+        }
+        run(&mut busy, &format!("GRANT pg_monitor TO {role}")).await;
+        for _ in 0..3 {
+            let granted = collector.collect(&Figures::new()).await;
+            assert_eq!((&granted.limitations, &granted.events), (&vec![], &vec![]));
+            let calls: u64 = granted.statements.iter().map(|statement| statement.calls).sum();
+            assert!(calls < 3000, "{:#?}", granted.statements);
+            // Three thousand calls within a collection would be a hundred times this.
+            assert!(granted.sample.get(MetricId::Queries).is_none_or(|rate| rate < 1000.0), "{granted:#?}");
+        }
+        run(&mut busy, &format!("REVOKE pg_monitor FROM {role}")).await;
+        let revoked = collector.collect(&Figures::new()).await;
+        assert!(!has_event(&revoked, EventKind::StatisticsReset), "{revoked:#?}");
+        run(&mut busy, &format!("DROP OWNED BY {role}")).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuilt_index_or_table_costs_no_figure() {
+    on_each_postgres(async |database| {
+        let mut collector = watch(&database);
+        run_apart(
+            database.server(),
+            database.name(),
+            "CREATE TABLE rebuilt (id int PRIMARY KEY, note text); CREATE TABLE locked (id int);
+             INSERT INTO rebuilt SELECT i, repeat('x', 100) FROM generate_series(1, 5000) i; ANALYZE rebuilt;",
+        )
+        .await;
+        let mut holder = database.connect().await.unwrap();
+        run(&mut holder, "BEGIN; REINDEX INDEX rebuilt_pkey; LOCK TABLE locked").await;
+        let seen = collector.collect(&Figures::new()).await;
+        assert_eq!(seen.sample.get(MetricId::SelfFailures), Some(0.0));
+        let size = |name: &str| seen.tables.iter().find(|table| table.name == name).map(|table| table.size_bytes);
+        assert!(size("rebuilt").is_some_and(|bytes| bytes > 0) && size("locked").is_some(), "{:#?}", seen.tables);
+        run(&mut holder, "ROLLBACK").await;
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_is_explained_and_a_restart_breaks_the_lines() {
     for mut server in own_servers().await {
         let target = target(&server.url("postgres"), None, PoolProfile::default());
+        let pulse = Pulse::new(Arc::clone(&target));
         let mut collector = collector(&target);
         collector.collect(&Figures::new()).await;
         let up = collector.collect(&Figures::new()).await;
-        assert_eq!((up.sample.get(MetricId::DatabaseUp), collector.heartbeat().await.postgres), (Some(1.0), Ok(())));
+        assert_eq!((up.sample.get(MetricId::DatabaseUp), pulse.ask().await.postgres), (Some(1.0), Ok(())));
 
         server.stop().await;
         let asked = Instant::now();
-        let reason = collector.heartbeat().await.postgres.unwrap_err();
+        let reason = pulse.ask().await.postgres.unwrap_err();
         let down = collector.collect(&Figures::new()).await;
         assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
         assert_eq!(reason, format!("PostgreSQL at 127.0.0.1:{} refuses connections", server.port()));
@@ -361,7 +420,7 @@ async fn an_outage_is_explained_and_a_restart_breaks_the_lines() {
         assert_eq!((down.sample.get(MetricId::Connections), down.sessions.len()), (None, 0));
 
         server.restart().await.unwrap();
-        assert_eq!(collector.heartbeat().await.postgres, Ok(()));
+        assert_eq!(pulse.ask().await.postgres, Ok(()));
         let back = collector.collect(&Figures::new()).await;
         assert!(has_event(&back, EventKind::Restart) && !has_event(&back, EventKind::StatisticsReset));
         assert_eq!((back.sample.get(MetricId::Transactions), back.sample.get(MetricId::Queries)), (None, None));
@@ -372,12 +431,12 @@ async fn an_outage_is_explained_and_a_restart_breaks_the_lines() {
         // A server that no longer answers at all must not hold up the collector for longer than its bounds.
         server.pause();
         let asked = Instant::now();
-        let reason = collector.heartbeat().await.postgres.unwrap_err();
+        let reason = pulse.ask().await.postgres.unwrap_err();
         assert!(asked.elapsed() < Duration::from_millis(2500) && reason.contains("did not answer"), "{reason}");
         let frozen = collector.collect(&Figures::new()).await;
         assert!(asked.elapsed() < Duration::from_secs(10) && frozen.postgres_error.is_some());
         server.resume();
-        assert_eq!(collector.heartbeat().await.postgres, Ok(()));
+        assert_eq!(pulse.ask().await.postgres, Ok(()));
         target.pools.close().await;
     }
 }
@@ -388,6 +447,7 @@ async fn redis_restarts_and_resets_are_told_apart() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let database = format!("postgres://nobody@127.0.0.1:{free}/nothing");
     let target = target(&database, Some(&server.url(0)), PoolProfile::default());
+    let pulse = Pulse::new(Arc::clone(&target));
     let mut collector = collector(&target);
     let talk = async |command: &[&str]| {
         let mut connection = target.redis.as_ref().unwrap().get().await.unwrap();
@@ -420,9 +480,9 @@ async fn redis_restarts_and_resets_are_told_apart() {
     let reason = format!("Redis at 127.0.0.1:{} refuses connections", server.port());
     assert_eq!(down.redis_error.as_deref(), Some(reason.as_str()));
     assert_eq!((down.sample.get(MetricId::RedisUp), down.sample.get(MetricId::RedisMemory)), (Some(0.0), None));
-    assert_eq!(collector.heartbeat().await.redis, Some(Err(reason)));
+    assert_eq!(pulse.ask().await.redis, Some(Err(reason)));
     server.restart().await.unwrap();
-    assert_eq!(collector.heartbeat().await.redis, Some(Ok(())));
+    assert_eq!(pulse.ask().await.redis, Some(Ok(())));
     let back = collector.collect(&Figures::new()).await;
     assert!(has_event(&back, EventKind::Restart) && !has_event(&back, EventKind::StatisticsReset));
     assert!(back.sample.get(MetricId::RedisLookups).is_none() && back.sample.get(MetricId::RedisMemory).is_some());

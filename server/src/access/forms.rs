@@ -16,9 +16,13 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Redirect, Response},
 };
-use headroom_engine::{access::AccessError, store::NewAudit};
+use headroom_engine::{
+    access::{AccessError, SignedIn},
+    store::NewAudit,
+};
+use headroom_model::Role;
 use serde::Deserialize;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A year.
 const THEME_SECS: u64 = 365 * 24 * 3600;
@@ -42,51 +46,121 @@ pub async fn login(
         Ok(form) => form,
         Err(error) => return error.into_response(),
     };
-    let next = safe_next(&form.next);
-    let signed_in = match web.console.access.sign_in(form.name.trim(), &form.password).await {
+    let next = safe_next(&form.next).to_owned();
+    let visitor = Visitor::new(&headers, peer);
+    // Begun is done and recorded, also when the visitor goes away meanwhile.
+    let signing_in = web.console.spawn_action(sign_in(web.clone(), visitor, form.name, form.password));
+    let signed_in = match signing_in.await.unwrap_or_else(|error| Err(SignInError::Web(WebError::internal(error)))) {
         Ok(signed_in) => signed_in,
-        Err(AccessError::TooManyAttempts { .. }) => return see(&login_address(Some("throttled"), next)),
-        Err(AccessError::Refused | AccessError::Invalid(_)) => return see(&login_address(Some("refused"), next)),
-        Err(error) => return WebError::from(error).into_response(),
+        Err(SignInError::Throttled) => return see(&login_address(Some("throttled"), &next)),
+        Err(SignInError::Refused) => return see(&login_address(Some("refused"), &next)),
+        Err(SignInError::Web(error)) => return error.into_response(),
     };
-    let now = web.console.clock.now();
-    let audit = NewAudit {
-        at: now,
-        actor: signed_in.actor.name.clone(),
-        role: signed_in.actor.role,
-        origin: forwarded::origin(&headers, peer.map(|Extension(ConnectInfo(peer))| peer)),
-        action: "session.signIn".to_owned(),
-        target: None,
-        parameters: serde_json::Value::Null,
-        reason: None,
-        outcome: "signed in".to_owned(),
-        succeeded: true,
-    };
-    if let Err(error) = web.console.store.add_audit(&audit).await {
-        return WebError::from(error).into_response();
-    }
     let session = Cookie {
         name: cookie::SESSION,
         value: &signed_in.cookie,
-        max_age_secs: signed_in.expires_at.since(now).as_secs(),
+        max_age_secs: signed_in.expires_at.since(web.console.clock.now()).as_secs(),
         secure: forwarded::is_https(&headers),
         same_site: "Strict",
     };
-    with_cookie(see(next), session)
+    with_cookie(see(&next), session)
+}
+
+/// Where a form was posted from.
+struct Visitor {
+    peer: Option<IpAddr>,
+    origin: Option<String>,
+}
+
+impl Visitor {
+    fn new(headers: &HeaderMap, peer: Option<Extension<ConnectInfo<SocketAddr>>>) -> Self {
+        let peer = peer.map(|Extension(ConnectInfo(peer))| peer);
+        Visitor { peer: peer.map(|peer| peer.ip()), origin: forwarded::origin(headers, peer) }
+    }
+
+    async fn record(
+        self,
+        web: &Web,
+        (actor, role): (String, Role),
+        action: &str,
+        outcome: &str,
+        succeeded: bool,
+    ) -> Result<(), WebError> {
+        let audit = NewAudit {
+            at: web.console.clock.now(),
+            actor,
+            role,
+            origin: self.origin,
+            action: action.to_owned(),
+            target: None,
+            parameters: serde_json::Value::Null,
+            reason: None,
+            outcome: outcome.to_owned(),
+            succeeded,
+        };
+        web.console.store.add_audit(&audit).await?;
+        Ok(())
+    }
+}
+
+enum SignInError {
+    Refused,
+    Throttled,
+    Web(WebError),
+}
+
+/// Signs in and records it, or the refusal. What is let through to the password is bounded by the throttle, and so are
+/// rows and log lines; the engine tells of the attempts that were held up.
+async fn sign_in(web: Web, visitor: Visitor, name: String, password: String) -> Result<SignedIn, SignInError> {
+    let name = name.trim();
+    match web.console.access.sign_in(name, &password, visitor.peer).await {
+        Ok(signed_in) => {
+            let actor = (signed_in.actor.name.clone(), signed_in.actor.role);
+            let recorded = visitor.record(&web, actor, "session.signIn", "signed in", true).await;
+            recorded.map(|()| signed_in).map_err(SignInError::Web)
+        }
+        Err(AccessError::TooManyAttempts { .. }) => Err(SignInError::Throttled),
+        Err(AccessError::Refused | AccessError::Invalid(_)) => {
+            // A name that nobody has may be a password in the wrong field.
+            let user = web.console.store.user(name).await.ok().flatten();
+            let actor = user.map_or(("unknown".to_owned(), Role::Viewer), |user| (user.name, user.role));
+            tracing::warn!(user = actor.0, origin = visitor.origin, "sign-in refused");
+            if let Err(error) = visitor.record(&web, actor, "session.signIn", "refused", false).await {
+                tracing::error!(%error, "a refused sign-in could not be recorded");
+            }
+            Err(SignInError::Refused)
+        }
+        Err(error) => Err(SignInError::Web(error.into())),
+    }
 }
 
 /// `POST /logout`: ends the session.
-pub async fn logout(State(web): State<Web>, headers: HeaderMap) -> Response {
-    if let Some(session) = cookie::read(&headers, cookie::SESSION)
-        && let Err(error) = web.console.access.sign_out(session).await
-    {
-        return WebError::from(error).into_response();
+pub async fn logout(
+    State(web): State<Web>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+) -> Response {
+    if let Some(session) = cookie::read(&headers, cookie::SESSION) {
+        let signing_out = sign_out(web.clone(), Visitor::new(&headers, peer), session.to_owned());
+        let ended = web.console.spawn_action(signing_out).await;
+        if let Err(error) = ended.unwrap_or_else(|error| Err(WebError::internal(error))) {
+            return error.into_response();
+        }
     }
     let secure = forwarded::is_https(&headers);
     with_cookie(
         see("/login"),
         Cookie { name: cookie::SESSION, value: "", max_age_secs: 0, secure, same_site: "Strict" },
     )
+}
+
+async fn sign_out(web: Web, visitor: Visitor, session: String) -> Result<(), WebError> {
+    let actor = web.console.access.session(&session).await?;
+    web.console.access.sign_out(&session).await?;
+    match actor {
+        Some(actor) => visitor.record(&web, (actor.name, actor.role), "session.signOut", "signed out", true).await,
+        None => Ok(()),
+    }
 }
 
 #[derive(Clone, Copy, Deserialize)]

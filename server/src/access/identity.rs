@@ -61,13 +61,8 @@ impl Why {
 /// The state store does not answer, or open access is asked for under a foreign host name (DNS rebinding).
 pub async fn identify(web: &Web, headers: &HeaderMap, peer: Option<SocketAddr>) -> Result<Identity, WebError> {
     let access = &web.console.access;
-    if let Some(value) = headers.get(header::AUTHORIZATION) {
-        let token = value.to_str().ok().and_then(|text| text.split_once(' '));
-        let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
-        let actor = match token {
-            Some(token) => access.token(token).await?,
-            None => None,
-        };
+    if let Some(token) = bearer(headers) {
+        let actor = access.token(token).await?;
         return Ok(actor.map_or(Identity::Anonymous(Why::BadToken), Identity::Known));
     }
     let session = cookie::read(headers, cookie::SESSION);
@@ -90,6 +85,15 @@ pub async fn identify(web: &Web, headers: &HeaderMap, peer: Option<SocketAddr>) 
         return Ok(Identity::Known(Actor { name: "local".to_owned(), role: Role::Admin, proof: Proof::Loopback }));
     }
     Ok(Identity::Anonymous(if session.is_some() { Why::SessionEnded } else { Why::NoCredentials }))
+}
+
+/// The bearer token of a request. Other schemes are not ours: a proxy in front may ask for a password of its own, and
+/// browsers send that on with every request.
+#[must_use]
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// Whether the request comes from this machine and no proxy passed it on.

@@ -3,19 +3,19 @@
 //! Browsers say where a request comes from (`Sec-Fetch-Site`, and `Origin` on every POST). A bearer token is never sent
 //! by a browser on its own, so it needs no check.
 
-use super::host;
+use super::{host, identity};
 use crate::http::{
     cookie,
     error::{Kind, WebError},
 };
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 
 /// Checks a request that changes something.
 ///
 /// # Errors
 /// It comes from another site, or carries a session without saying where it comes from.
 pub fn check(headers: &HeaderMap) -> Result<(), WebError> {
-    if headers.contains_key(header::AUTHORIZATION) {
+    if identity::bearer(headers).is_some() {
         return Ok(());
     }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -71,5 +71,6 @@ mod tests {
         assert!(!allowed(&[("host", "localhost:3000"), ("origin", "http://localhost:4000")]));
         assert!(!allowed(&[("host", "localhost:3000"), ("origin", "null")]));
         assert!(!allowed(&[("host", "localhost:3000"), ("cookie", "headroom_session=x")]));
+        assert!(!allowed(&[("authorization", "Basic YTpi"), ("sec-fetch-site", "cross-site")]));
     }
 }

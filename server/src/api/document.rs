@@ -3,8 +3,6 @@
 use crate::{
     docs,
     http::{cookie, error::WebError, headers::page_policy},
-    openapi,
-    router::endpoints,
     web::Web,
 };
 use axum::{
@@ -13,14 +11,13 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::{Html, IntoResponse, Response},
 };
-use utoipa::openapi::OpenApi;
 
 /// The OpenAPI document
 ///
 /// Generated from the handlers that answer.
 #[utoipa::path(get, path = "/api/v1/openapi.json", tag = "Documents", responses((status = 200, content_type = "application/json", body = Object, description = "OpenAPI 3.1.")))]
-pub async fn openapi() -> Json<OpenApi> {
-    Json(openapi::document(&endpoints()))
+pub async fn openapi(State(web): State<Web>) -> Response {
+    Json(web.document.as_ref()).into_response()
 }
 
 /// The API as a page
@@ -30,7 +27,7 @@ pub async fn openapi() -> Json<OpenApi> {
 pub async fn page(State(web): State<Web>, headers: HeaderMap) -> Result<Response, WebError> {
     // Without a bundle the page is plain, but it can be read.
     let stylesheet = web.dist.assets().await.map(|assets| assets.css.clone()).ok();
-    let page = docs::page(&openapi::document(&endpoints()), stylesheet.as_deref(), cookie::theme(&headers));
+    let page = docs::page(&web.document, stylesheet.as_deref(), cookie::theme(&headers));
     let mut response = Html(page).into_response();
     let policy = HeaderValue::from_str(&page_policy(None)).map_err(WebError::internal)?;
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);

@@ -33,6 +33,15 @@ fn latest(web: &Web, target: &TargetId) -> Result<Arc<LiveUpdate>, WebError> {
         .ok_or_else(|| WebError::internal(format!("target \"{target}\" is configured but was never published")))
 }
 
+/// Runs a change and its audit row to their end, also when the caller goes away meanwhile: one without the other is worse
+/// than one that nobody waits for.
+async fn to_its_end<T: Send + 'static>(
+    web: &Web,
+    change: impl Future<Output = Result<T, WebError>> + Send + 'static,
+) -> Result<T, WebError> {
+    web.console.spawn_action(change).await.unwrap_or_else(|error| Err(WebError::internal(error)))
+}
+
 /// Puts a change of access on record: who, what, on whom.
 async fn record(
     web: &Web,

@@ -14,7 +14,8 @@ use headroom_model::{api::Envelope, operation::Operation};
 
 /// Operations
 ///
-/// The ones that wait or run and the ones that ended lately, newest first, at most 50. With `?target=` only that target's.
+/// The ones that wait or run and the ones that ended lately, newest first, at most 50. With `?target=` only that target's
+/// and the console's own.
 #[utoipa::path(get, path = "/api/v1/operations", tag = "Operations", params(TargetQuery), responses((status = 200, body = Envelope<Vec<Operation>>, description = "Newest first.")))]
 pub async fn list(
     State(web): State<Web>,

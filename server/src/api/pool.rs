@@ -10,22 +10,13 @@ use crate::{
 };
 use axum::extract::State;
 use headroom_engine::{
-    pool::{Holder, Lane, LaneSnapshot},
+    pool::{Holder, LaneSnapshot},
     target::Target,
 };
 use headroom_model::{TargetId, Timestamp, api::Envelope};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
-
-fn lane_name(lane: Lane) -> &'static str {
-    match lane {
-        Lane::Interactive => "interactive",
-        Lane::Monitor => "monitor",
-        Lane::Batch => "batch",
-        Lane::Data => "data",
-    }
-}
 
 /// One lane. Counters rise since the start or the last reset.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -52,7 +43,7 @@ pub struct LaneReport {
 impl From<LaneSnapshot> for LaneReport {
     fn from(lane: LaneSnapshot) -> Self {
         LaneReport {
-            lane: lane_name(lane.lane),
+            lane: lane.lane.name(),
             in_use: lane.in_use,
             idle: lane.idle,
             max: lane.max,
@@ -82,7 +73,7 @@ pub struct HolderReport {
 impl HolderReport {
     fn new(holder: Holder, now: Timestamp) -> Self {
         HolderReport {
-            lane: lane_name(holder.lane),
+            lane: holder.lane.name(),
             call_site: format!("{}:{}", holder.call_site.file(), holder.call_site.line()),
             since: holder.since,
             held_ms: u64::try_from(now.since(holder.since).as_millis()).unwrap_or(u64::MAX),

@@ -1,6 +1,6 @@
 //! Bearer tokens for programs.
 
-use super::record;
+use super::{record, to_its_end};
 use crate::{
     access::Caller,
     http::{
@@ -99,10 +99,13 @@ pub async fn add(
     if let Some(at) = new.expires_at.filter(|at| *at <= now) {
         return Err(WebError::field("expiresAt", format!("{} lies in the past; allowed: after {}", at.0, now.0)));
     }
-    let token = web.console.access.add_token(&new.name, new.role, new.expires_at).await?;
-    let parameters = json!({"name": new.name, "role": new.role, "expiresAt": new.expires_at});
-    record(&web, &caller, "token.add", parameters, "added").await?;
-    let fresh = FreshToken { name: new.name, role: new.role, expires_at: new.expires_at, token };
+    let fresh = to_its_end(&web.clone(), async move {
+        let token = web.console.access.add_token(&new.name, new.role, new.expires_at).await?;
+        let parameters = json!({"name": new.name, "role": new.role, "expiresAt": new.expires_at});
+        record(&web, &caller, "token.add", parameters, "added").await?;
+        Ok(FreshToken { name: new.name, role: new.role, expires_at: new.expires_at, token })
+    })
+    .await?;
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Answer(fresh)).into_response())
 }
 
@@ -114,9 +117,12 @@ pub async fn add(
     (status = 404, body = headroom_model::api::Problem, content_type = "application/problem+json", description = "No token has this name."),
 ))]
 pub async fn remove(State(web): State<Web>, caller: Caller, Segment(name): Segment) -> Result<StatusCode, WebError> {
-    if !web.console.access.remove_token(&name).await? {
-        return Err(WebError::new(Kind::NotFound, "No token has this name."));
-    }
-    record(&web, &caller, "token.remove", json!({"name": name}), "removed").await?;
-    Ok(StatusCode::NO_CONTENT)
+    to_its_end(&web.clone(), async move {
+        if !web.console.access.remove_token(&name).await? {
+            return Err(WebError::new(Kind::NotFound, "No token has this name."));
+        }
+        record(&web, &caller, "token.remove", json!({"name": name}), "removed").await?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
 }

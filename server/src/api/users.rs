@@ -1,6 +1,6 @@
 //! Users of the login page.
 
-use super::record;
+use super::{record, to_its_end};
 use crate::{
     access::Caller,
     http::{
@@ -73,10 +73,13 @@ pub async fn add(
     caller: Caller,
     JsonBody(user): JsonBody<NewUser>,
 ) -> Result<(StatusCode, Answer<UserEntry>), WebError> {
-    web.console.access.add_user(&user.name, user.role, &user.password).await?;
-    record(&web, &caller, "user.add", json!({"name": user.name, "role": user.role}), "added").await?;
-    let created_at = web.console.clock.now();
-    Ok((StatusCode::CREATED, Answer(UserEntry { name: user.name, role: user.role, created_at })))
+    to_its_end(&web.clone(), async move {
+        web.console.access.add_user(&user.name, user.role, &user.password).await?;
+        record(&web, &caller, "user.add", json!({"name": user.name, "role": user.role}), "added").await?;
+        let created_at = web.console.clock.now();
+        Ok((StatusCode::CREATED, Answer(UserEntry { name: user.name, role: user.role, created_at })))
+    })
+    .await
 }
 
 /// Remove a user
@@ -87,9 +90,12 @@ pub async fn add(
     (status = 404, body = headroom_model::api::Problem, content_type = "application/problem+json", description = "No user has this name."),
 ))]
 pub async fn remove(State(web): State<Web>, caller: Caller, Segment(name): Segment) -> Result<StatusCode, WebError> {
-    if !web.console.access.remove_user(&name).await? {
-        return Err(WebError::new(Kind::NotFound, "No user has this name."));
-    }
-    record(&web, &caller, "user.remove", json!({"name": name}), "removed").await?;
-    Ok(StatusCode::NO_CONTENT)
+    to_its_end(&web.clone(), async move {
+        if !web.console.access.remove_user(&name).await? {
+            return Err(WebError::new(Kind::NotFound, "No user has this name."));
+        }
+        record(&web, &caller, "user.remove", json!({"name": name}), "removed").await?;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
 }

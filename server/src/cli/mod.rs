@@ -9,7 +9,13 @@ use crate::{
     config::{Overrides, Settings, value},
     demo, logging, openapi, router, serve,
 };
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use headroom_engine::{
+    clock::Clock,
+    store::{NewAudit, StateStore},
+};
+use headroom_model::Role;
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 /// Operations console for PostgreSQL and Redis.
@@ -123,6 +129,27 @@ async fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Puts a change of access on record. It was made already: what fails here is said, not undone.
+///
+/// # Errors
+/// The state store does not answer.
+async fn record(store: &dyn StateStore, action: &str, parameters: serde_json::Value) -> Result<(), Failure> {
+    let audit = NewAudit {
+        at: Clock::system().now(),
+        actor: "command line".to_owned(),
+        role: Role::Admin,
+        origin: None,
+        action: action.to_owned(),
+        target: None,
+        parameters,
+        reason: None,
+        outcome: "done".to_owned(),
+        succeeded: true,
+    };
+    let recorded = store.add_audit(&audit).await.context("the change was made, but not recorded in the audit");
+    Ok(recorded.map(drop)?)
 }
 
 /// Prints a result. A reader that has seen enough (`| head`) is no trouble.

@@ -1,12 +1,13 @@
 //! `headroom token`: bearer tokens for scrapers, pipelines and scripts.
 
-use super::{Failure, print, user::refused};
+use super::{Failure, print, record, user::refused};
 use crate::{
     config::{Settings, value::parse_span},
     serve::open_store,
 };
 use headroom_engine::{access::Access, clock::Clock};
 use headroom_model::{Role, Timestamp};
+use serde_json::json;
 use std::time::Duration;
 
 /// What to do with tokens.
@@ -42,19 +43,23 @@ fn parse_expiry(text: &str) -> Result<Duration, String> {
 /// The name is not allowed, taken or unknown, or the state store does not answer.
 pub async fn run(command: Command, settings: &Settings) -> Result<(), Failure> {
     let clock = Clock::system();
-    let access = Access::new(open_store(settings).await?, clock.clone());
+    let store = open_store(settings).await?;
+    let access = Access::new(store.clone(), clock.clone());
     match command {
         Command::Add { name, role, expires_in } => {
             let expires_at =
                 expires_in.map(|span| clock.now().plus_millis(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)));
             // The token alone goes to standard output, so that it can be piped into a secret store.
             print(&access.add_token(&name, role, expires_at).await.map_err(refused)?)?;
+            let parameters = json!({"name": name, "role": role, "expiresAt": expires_at});
+            record(store.as_ref(), "token.add", parameters).await?;
             eprintln!("{name} acts as {role}{}. This token is not shown again.", until(expires_at));
         }
         Command::Remove { name } => {
             if !access.remove_token(&name).await.map_err(refused)? {
                 return Err(Failure::Usage(format!("no token is named \"{name}\"")));
             }
+            record(store.as_ref(), "token.remove", json!({"name": name})).await?;
             print(&format!("{name} is gone."))?;
         }
         Command::List => {

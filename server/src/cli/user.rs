@@ -1,6 +1,6 @@
 //! `headroom user`: who can sign in.
 
-use super::{Failure, password, print};
+use super::{Failure, password, print, record};
 use crate::{config::Settings, serve::open_store};
 use headroom_engine::{
     access::{Access, AccessError},
@@ -8,6 +8,7 @@ use headroom_engine::{
     store::StoreError,
 };
 use headroom_model::Role;
+use serde_json::json;
 use std::path::PathBuf;
 
 /// What to do with users.
@@ -38,17 +39,20 @@ pub enum Command {
 /// # Errors
 /// The name or password is not allowed, the name is taken or unknown, or the state store does not answer.
 pub async fn run(command: Command, settings: &Settings) -> Result<(), Failure> {
-    let access = Access::new(open_store(settings).await?, Clock::system());
+    let store = open_store(settings).await?;
+    let access = Access::new(store.clone(), Clock::system());
     match command {
         Command::Add { name, role, password_file } => {
             let password = password::read(&name, password_file.as_deref())?;
             access.add_user(&name, role, &password).await.map_err(refused)?;
+            record(store.as_ref(), "user.add", json!({"name": name, "role": role})).await?;
             print(&format!("{name} can sign in as {role}."))?;
         }
         Command::Remove { name } => {
             if !access.remove_user(&name).await.map_err(refused)? {
                 return Err(Failure::Usage(format!("no user is named \"{name}\"")));
             }
+            record(store.as_ref(), "user.remove", json!({"name": name})).await?;
             print(&format!("{name} is gone, its sessions have ended."))?;
         }
         Command::List => {

@@ -15,7 +15,8 @@ pub(super) fn read(root: &Section<'_>) -> Result<CollectSettings, ConfigError> {
         live_every: span("live_every", secs(1)..=secs(60), default.live_every)?,
         heavy_every: span("heavy_every", secs(10)..=secs(3600), default.heavy_every)?,
         heartbeat_every: span("heartbeat_every", secs(1)..=secs(60), default.heartbeat_every)?,
-        statement_timeout: span("statement_timeout", secs(1)..=secs(30), default.statement_timeout)?,
+        // A collection ends its reads before that: more could not be kept.
+        statement_timeout: span("statement_timeout", secs(1)..=secs(3), default.statement_timeout)?,
         lock_timeout: span("lock_timeout", Duration::from_millis(10)..=secs(5), default.lock_timeout)?,
     };
     section.finish()?;

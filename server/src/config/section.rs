@@ -39,7 +39,7 @@ impl<'a> Section<'a> {
         let table = match self.raw(key) {
             None => None,
             Some(Value::Table(table)) => Some(table),
-            Some(other) => return Err(self.refuse(key, &other.to_string(), &format!("a table: [{}{key}]", self.path))),
+            Some(other) => return Err(self.refuse(key, &shown(other), &format!("a table: [{}{key}]", self.path))),
         };
         let prefix = self.prefix.as_ref().map(|prefix| format!("{prefix}{}_", key.to_uppercase()));
         Ok(self.below(format!("{key}."), prefix, table))
@@ -50,7 +50,7 @@ impl<'a> Section<'a> {
     /// # Errors
     /// The key holds something else.
     pub fn sections(&self, key: &str) -> Result<Vec<Section<'a>>, ConfigError> {
-        let refuse = |other: &Value| self.refuse(key, &other.to_string(), &format!("tables: [[{}{key}]]", self.path));
+        let refuse = |other: &Value| self.refuse(key, &shown(other), &format!("tables: [[{}{key}]]", self.path));
         let rows = match self.raw(key) {
             None => return Ok(Vec::new()),
             Some(Value::Array(rows)) => rows,
@@ -161,9 +161,19 @@ impl<'a> Section<'a> {
             Some(Value::Integer(number)) => number.to_string(),
             Some(Value::Float(number)) => number.to_string(),
             Some(Value::Boolean(flag)) => flag.to_string(),
-            Some(other) => return Err(self.refuse(key, &other.to_string(), "one value")),
+            Some(other) => return Err(self.refuse(key, &shown(other), "one value")),
         };
         Ok(Some(Written { text, place: self.place(key) }))
+    }
+}
+
+/// A value that stands where another kind belongs. What may hold a secret is named by its kind alone.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Table(_) => "a table".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::String(_) => "a text".to_owned(),
+        plain => plain.to_string(),
     }
 }
 

@@ -50,16 +50,19 @@ fn target(section: &Section<'_>) -> Result<TargetConfig, ConfigError> {
 }
 
 fn pool(section: &Section<'_>) -> Result<PoolProfile, ConfigError> {
-    let size = |key: &str, default: u32| section.value(key, &value::whole(1..=200)).map(|size| size.unwrap_or(default));
+    let size = |key: &str, least: u32, default: u32| {
+        section.value(key, &value::whole(least..=200)).map(|size| size.unwrap_or(default))
+    };
     let span = |key: &str, range: RangeInclusive<Duration>, default: Duration| {
         section.value(key, &value::span(range)).map(|span| span.unwrap_or(default))
     };
     let secs = Duration::from_secs;
     let default = PoolProfile::default();
     let profile = PoolProfile {
-        interactive_max: size("interactive_max", default.interactive_max)?,
-        monitor_max: size("monitor_max", default.monitor_max)?,
-        batch_max: size("batch_max", default.batch_max)?,
+        interactive_max: size("interactive_max", 1, default.interactive_max)?,
+        // One for the collection, one for the sign of life beside it.
+        monitor_max: size("monitor_max", 2, default.monitor_max)?,
+        batch_max: size("batch_max", 1, default.batch_max)?,
         acquire_timeout: span("acquire_timeout", Duration::from_millis(100)..=secs(60), default.acquire_timeout)?,
         idle_timeout: span("idle_timeout", secs(10)..=secs(86_400), default.idle_timeout)?,
         max_lifetime: span("max_lifetime", secs(60)..=secs(86_400), default.max_lifetime)?,

@@ -83,6 +83,20 @@ fn secrets_are_not_shown() {
     assert!(error.contains("targets[0].database_url") && !error.contains("hunter2"), "{error}");
     let error = refused("[[targets]]\ndatabase_url = \"postgres://u:hunter2@h/d");
     assert!(!error.contains("hunter2"), "{error}");
+    let url = "postgres://u:hunter2@h/d";
+    for (text, kind) in [
+        (format!("[targets]\nid = \"a\"\ndatabase_url = \"{url}\""), "a table"),
+        (format!("targets = \"{url}\""), "a text"),
+        (format!("targets = [\"{url}\"]"), "a text"),
+        (format!("[[targets]]\nid = \"a\"\ndatabase_url = [\"{url}\"]"), "a list"),
+        (format!("[[targets]]\nid = \"a\"\ndatabase_url = {{ url = \"{url}\" }}"), "a table"),
+        (format!("[[targets]]\nid = \"a\"\ndatabase_url = \"{url}\"\npool = \"{url}\""), "a text"),
+        (format!("state_url = [\"{url}\"]"), "a list"),
+        (format!("log = \"{url}\""), "a text"),
+    ] {
+        let error = refused(&text);
+        assert!(error.contains(kind) && !error.contains("hunter2"), "{error}");
+    }
     let settings = parse_with("", &[("DATABASE_URL", "postgres://u:hunter2@h/d")]).unwrap();
     assert!(!format!("{:?}", settings.targets).contains("hunter2"));
 }

@@ -1,8 +1,11 @@
 //! What the console needs of a PostgreSQL, and the statement that provides what is missing.
 
 use super::Finding;
+use headroom_engine::{
+    pool::read_url,
+    sql::{load_statements, quote_identifier},
+};
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
-use std::str::FromStr;
 
 /// Oldest supported server.
 const OLDEST: i32 = 130_000;
@@ -16,14 +19,16 @@ struct Facts {
     role: String,
     is_monitor: bool,
     may_signal: bool,
-    preloaded: String,
+    /// Loaded libraries; none where the role may not read them.
+    preloaded: Option<String>,
+    has_loaded_statements: bool,
     has_statements: bool,
     offers_statements: bool,
     may_reset: Option<bool>,
     has_hypopg: bool,
     offers_hypopg: bool,
     io_timing: bool,
-    /// Connections left below the role's own limit; none without a limit.
+    /// Connections the role may have; −1 without a limit.
     connection_limit: i32,
 }
 
@@ -34,7 +39,8 @@ SELECT current_setting('server_version') AS version,
        current_user::text AS role,
        pg_has_role(current_user, 'pg_monitor', 'USAGE') AS is_monitor,
        pg_has_role(current_user, 'pg_signal_backend', 'USAGE') AS may_signal,
-       coalesce(current_setting('shared_preload_libraries', true), '') AS preloaded,
+       (SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries') AS preloaded,
+       current_setting('pg_stat_statements.max', true) IS NOT NULL AS has_loaded_statements,
        EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_stat_statements') AS has_statements,
        EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_stat_statements') AS offers_statements,
        (SELECT bool_and(has_function_privilege(p.oid, 'EXECUTE')) FROM pg_proc p
@@ -45,17 +51,23 @@ SELECT current_setting('server_version') AS version,
        (SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user) AS connection_limit";
 
 pub(super) async fn examine(url: &str) -> Vec<Finding> {
-    match look(url).await {
+    let options = match read_url(url) {
+        Ok(options) => options.application_name("headroom check"),
+        Err(error) => return vec![Finding::wrong("PostgreSQL", error.to_string())],
+    };
+    match look(options).await {
         Ok(facts) => findings(&facts),
         Err(error) => vec![Finding::wrong("PostgreSQL", reason(&error))],
     }
 }
 
-async fn look(url: &str) -> Result<Facts, sqlx::Error> {
-    let options = PgConnectOptions::from_str(url)?
-        .application_name("headroom check")
-        .options([("statement_timeout", "5000"), ("default_transaction_read_only", "on")]);
+/// The limits are set by a statement, not by the start packet's `options`: poolers in between refuse those.
+const LIMIT: &str = "
+SELECT set_config('statement_timeout', '5000', false), set_config('default_transaction_read_only', 'on', false)";
+
+async fn look(options: PgConnectOptions) -> Result<Facts, sqlx::Error> {
     let mut connection = PgConnection::connect_with(&options).await?;
+    sqlx::query(LIMIT).execute(&mut connection).await?;
     let facts = sqlx::query_as(LOOK).fetch_one(&mut connection).await?;
     connection.close().await?;
     Ok(facts)
@@ -66,14 +78,13 @@ fn reason(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(error) => error.message().to_owned(),
         sqlx::Error::Io(error) => format!("cannot be reached: {error}"),
-        sqlx::Error::Configuration(_) => "the connection string cannot be read".to_owned(),
         error => format!("cannot be asked: {error}"),
     }
 }
 
 fn findings(facts: &Facts) -> Vec<Finding> {
-    let role = quote(&facts.role);
-    let database = quote(&facts.database);
+    let role = quote_identifier(&facts.role);
+    let database = quote_identifier(&facts.database);
     let mut findings = vec![if facts.version_number >= OLDEST {
         Finding::good("PostgreSQL", format!("{}, database {database} as {role}", facts.version))
     } else {
@@ -115,18 +126,14 @@ fn findings(facts: &Facts) -> Vec<Finding> {
 
 fn statements(facts: &Facts, role: &str, database: &str) -> Vec<Finding> {
     let name = "pg_stat_statements";
-    let is_preloaded = facts.preloaded.split(',').any(|library| library.trim() == name);
-    if !is_preloaded {
+    if !facts.has_loaded_statements {
         if !facts.offers_statements {
             let detail = "not offered by this server: install the contrib package; query figures stay unknown";
             return vec![Finding::advice(name, detail)];
         }
-        let list =
-            if facts.preloaded.trim().is_empty() { name.to_owned() } else { format!("{},{name}", facts.preloaded) };
         return vec![Finding::advice(name, "not preloaded: query figures stay unknown").remedy(format!(
-            "ALTER SYSTEM SET shared_preload_libraries = {};  -- then restart the server\n\
-                 CREATE EXTENSION IF NOT EXISTS {name};  -- in database {database}",
-            list.split(',').map(|library| format!("'{}'", library.trim())).collect::<Vec<_>>().join(", ")
+            "{}\nCREATE EXTENSION IF NOT EXISTS {name};  -- in database {database}",
+            load_statements(facts.preloaded.as_deref())
         ))];
     }
     if !facts.has_statements {
@@ -144,11 +151,6 @@ fn statements(facts: &Facts, role: &str, database: &str) -> Vec<Finding> {
     vec![Finding::good(name, "preloaded and created"), reset]
 }
 
-/// An identifier as SQL.
-fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,7 +164,8 @@ mod tests {
             role: "we\"ird".into(),
             is_monitor: true,
             may_signal: true,
-            preloaded: "auto_explain, pg_stat_statements".into(),
+            preloaded: Some("auto_explain, pg_stat_statements".into()),
+            has_loaded_statements: true,
             has_statements: true,
             offers_statements: true,
             may_reset: Some(true),
@@ -183,7 +186,8 @@ mod tests {
         let bare = Facts {
             is_monitor: false,
             may_signal: false,
-            preloaded: "auto_explain".into(),
+            preloaded: Some("auto_explain".into()),
+            has_loaded_statements: false,
             has_statements: false,
             may_reset: None,
             has_hypopg: false,

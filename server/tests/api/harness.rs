@@ -13,6 +13,7 @@ use headroom_model::{Role, TargetId};
 use headroom_sandbox::test::{self, TestDatabase, TestRedis};
 use headroom_server::{
     assets::Dist,
+    connections::{self, Limits},
     router::router,
     web::{Web, WebSettings},
 };
@@ -98,11 +99,7 @@ impl Harness {
             keep_alive: Duration::from_secs(15),
         };
         let web = Web::new(console.clone(), Dist::Folder(dist.path().into()), settings, stop.clone());
-        let service = router(web.clone()).into_make_service_with_connect_info::<SocketAddr>();
-        let stopped = stop.clone().cancelled_owned();
-        let serving = tokio::spawn(async move {
-            axum::serve(listener, service).with_graceful_shutdown(stopped).await.unwrap();
-        });
+        let serving = tokio::spawn(connections::answer(listener, router(web.clone()), Limits::default(), stop.clone()));
         let client = Client::builder().redirect(Policy::none()).build().unwrap();
         Harness { console, web, address, stop, client, serving, dist, _database: database, _redis: redis }
     }

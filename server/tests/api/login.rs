@@ -49,6 +49,8 @@ async fn a_session_begins_with_the_password_and_ends_with_logout() {
     let out = as_ada(Method::POST, "/logout").send().await.unwrap();
     assert_eq!(location(&out), "/login");
     assert!(cookie(&out).contains("Max-Age=0"));
+    let (rows, _) = harness.console.store.audit(0, 1).await.unwrap();
+    assert_eq!((rows[0].audit.action.as_str(), rows[0].audit.actor.as_str()), ("session.signOut", "ada"));
     let ended = harness.request(Method::GET, "/api/v1/session").header("cookie", &session).send().await.unwrap();
     let problem = crate::harness::problem(ended, 401, "unauthenticated").await;
     assert!(problem["detail"].as_str().unwrap().contains("ended"), "{problem}");
@@ -65,6 +67,15 @@ async fn a_wrong_password_leads_back_and_guessing_is_slowed() {
         last = location(&try_once().await).to_owned();
     }
     assert_eq!(last, "/login?error=throttled&next=%2Fa");
+    let known = 5;
+    for name in ["correct horse battery", "eve"] {
+        harness.submit("/login", &[("name", name), ("password", "wrong wrong wrong")]).await;
+    }
+    let (rows, total) = harness.console.store.audit(0, 100).await.unwrap();
+    assert_eq!(total, known + 2, "one row an attempt that was looked at");
+    let actors: Vec<&str> = rows.iter().map(|row| row.audit.actor.as_str()).collect();
+    assert_eq!(actors, ["unknown", "unknown", "ada", "ada", "ada", "ada", "ada"]);
+    assert!(rows.iter().all(|row| row.audit.action == "session.signIn" && !row.audit.succeeded));
     harness.stop().await;
 }
 

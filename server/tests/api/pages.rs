@@ -2,6 +2,10 @@
 
 use crate::harness::{Harness, problem};
 use reqwest::Method;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 #[tokio::test]
 async fn a_page_carries_its_nonce_and_the_bundle() {
@@ -36,8 +40,45 @@ async fn files_of_the_bundle_are_public_and_kept() {
     let file = harness.get("/assets/main-0123.css").await;
     assert_eq!(file.status(), 200);
     assert!(file.headers()["cache-control"].to_str().unwrap().contains("immutable"));
-    assert_eq!(harness.get("/assets/../assets.json").await.status(), 200);
-    assert_eq!(harness.get("/assets/%2e%2e/%2e%2e/etc/passwd").await.status(), 404);
+    for path in ["/assets/../assets.json", "/assets/%2e%2e/assets.json", "/../../etc/passwd", "//etc/passwd"] {
+        let status = raw_status(&harness, path).await;
+        assert!(status.starts_with("HTTP/1.1 40"), "{path}: {status}");
+    }
+    harness.stop().await;
+}
+
+/// The status line of a GET of exactly this path; an HTTP client would resolve `..` before it asks.
+async fn raw_status(harness: &Harness, path: &str) -> String {
+    let mut stream = TcpStream::connect(harness.address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", harness.address);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+/// The way of the form that works without JavaScript: back to its page, with the reason.
+#[tokio::test]
+async fn a_refused_form_leads_back_to_its_page_which_says_why() {
+    let harness = Harness::open().await;
+    let page = format!("http://{}/confirm/reset?target=orders&scope=pool", harness.address);
+    let reason = "x".repeat(501);
+    let form =
+        harness.form("/api/fn/reset_statistics", &[("target", "orders"), ("scope", "pool"), ("reason", &reason)]);
+    let refused = form.header("accept", "text/html").header("referer", &page).send().await.unwrap();
+    assert_eq!(refused.status(), 302);
+    let back = refused.headers()["location"].to_str().unwrap().strip_prefix("http://").unwrap();
+    let path = &back[back.find('/').unwrap()..];
+    let html = harness.request(Method::GET, path).header("accept", "text/html").send().await.unwrap();
+    let html = html.text().await.unwrap();
+    assert!(html.contains("Not reset") && html.contains("A reason has at most 500 characters."), "{html}");
+    // An audit row that this form did not make is not its outcome.
+    let done = harness.submit("/api/fn/reset_statistics", &[("target", "orders"), ("scope", "pool")]).await;
+    assert_eq!(done.status(), 200);
+    let html = harness.get("/confirm/reset?target=orders&scope=pool&done=0").await.text().await.unwrap();
+    assert!(!html.contains("Reset at"), "{html}");
+    let html = harness.get("/confirm/reset?target=orders&scope=pool&done=1").await.text().await.unwrap();
+    assert!(html.contains("Reset at"), "{html}");
     harness.stop().await;
 }
 

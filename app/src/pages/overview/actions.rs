@@ -16,7 +16,6 @@ fn shown(operation: &Operation, now: Timestamp) -> bool {
 #[component]
 pub fn Actions() -> impl IntoView {
     let (frame, store) = (use_frame(), use_store());
-    let target = frame.target();
     let minute = Memo::new(move |_| frame.now.get().floor_to(60_000));
     let ids = Memo::new(move |_| {
         store.operations.with(|known| {
@@ -28,7 +27,7 @@ pub fn Actions() -> impl IntoView {
             <div class="cell">
                 <div class="cell-head" style="margin-block-end:0">
                     <h2 id="h-act">"Actions"</h2>
-                    <small>{move || format!("on {}, recorded in the audit", target.get())}</small>
+                    <small>{move || format!("on {}, recorded in the audit", store.target.read_value())}</small>
                 </div>
                 <For
                     each=move || ids.get()

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     components::{
+        estimate::Estimate,
         spark::Spark,
         status::{Mark, class, token},
     },
@@ -108,9 +109,10 @@ pub fn HealthRow() -> impl IntoView {
                 </div>
                 <Mark status=band/>
                 <p class="delta">
-                    {move || match score.get() {
-                        Some(_) => trend.get().unwrap_or_default(),
-                        None => health.with(unscored),
+                    {move || match (store.as_of(), score.get()) {
+                        (Some(as_of), _) => as_of,
+                        (None, Some(_)) => trend.get().unwrap_or_default(),
+                        (None, None) => health.with(unscored),
                     }}
                 </p>
                 <p class="flow" style="gap:var(--p5);font-size:var(--t-small)">
@@ -168,7 +170,7 @@ fn Ledger(health: Memo<Health>, minute: Memo<Timestamp>) -> impl IntoView {
         view! {
             <tr>
                 <td class="pts" style=format!("--st:var(--{color})")>{format!("−{}", deduction.points)}</td>
-                <td class="what">{deduction.cause}</td>
+                <td class="what">{deduction.cause} " " <Estimate metric=deduction.metric/></td>
                 <td class="who">{deduction.component.name()}</td>
                 <td class="who num">{when}</td>
                 <td class="num">

@@ -10,9 +10,12 @@ use crate::{
     layout::use_frame,
     url,
 };
-use headroom_model::observation::{Issue, IssueKind, Remedy};
+use headroom_model::{
+    Band,
+    observation::{Issue, IssueKind, Remedy},
+};
 use leptos::prelude::*;
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 /// The query key of the filter.
 const KEY: &str = "show";
@@ -64,11 +67,39 @@ impl FromStr for Filter {
     }
 }
 
+/// Issues about a server that does not answer.
+const SPOKEN_BY_BANNER: [&str; 2] = ["postgres-down", "redis-down"];
+
+/// What became critical since the page was opened: ids of the critical issues, and the sentence about the newest.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Alarm {
+    critical: BTreeSet<String>,
+    sentence: String,
+}
+
+impl Alarm {
+    /// The alarm after `before`. What the page opened with is no news.
+    fn next(before: Option<&Alarm>, issues: &[Issue]) -> Alarm {
+        let is_critical = |issue: &&Issue| {
+            let spoken_by_banner = SPOKEN_BY_BANNER.contains(&issue.id.as_str());
+            issue.kind == IssueKind::Active && issue.band == Some(Band::Critical) && !spoken_by_banner
+        };
+        let critical = issues.iter().filter(is_critical).map(|issue| issue.id.clone()).collect();
+        let Some(before) = before else { return Alarm { critical, sentence: String::new() } };
+        let new = issues.iter().filter(is_critical).find(|issue| !before.critical.contains(&issue.id));
+        let sentence =
+            new.map_or_else(|| before.sentence.clone(), |issue| format!("New critical issue: {}.", issue.title));
+        Alarm { critical, sentence }
+    }
+}
+
 /// The sheet.
 #[component]
 pub fn Issues() -> impl IntoView {
     let (frame, store) = (use_frame(), use_store());
     let issues = Memo::new(move |_| store.live.with(|live| live.issues.clone()));
+    let alarm = Memo::new(move |before: Option<&Alarm>| issues.with(|issues| Alarm::next(before, issues)));
+    let spoken = Memo::new(move |_| alarm.with(|alarm| alarm.sentence.clone()));
     let filter: Memo<Filter> = Memo::new(move |_| {
         frame.query.with(|query| query.get_str(KEY).and_then(|text| text.parse().ok()).unwrap_or_default())
     });
@@ -80,7 +111,7 @@ pub fn Issues() -> impl IntoView {
         let href = move || frame.link("/", &[(KEY, (choice != Filter::All).then_some(name.as_str()))]);
         let current = move || (filter.get() == choice).then_some("true");
         view! {
-            <a href=href aria-current=current>
+            <a href=href aria-current=current data-noscroll="">
                 {choice.name()}
             </a>
         }
@@ -106,6 +137,9 @@ pub fn Issues() -> impl IntoView {
     };
     view! {
         <section class="sheet" aria-labelledby="h-iss">
+            <p class="vh" role="alert">
+                {spoken}
+            </p>
             <div class="cell-head pad-head">
                 <h2 id="h-iss">"Issues and recommendations"</h2>
                 <small>{move || issues.with(|issues| issues_note(issues))}</small>
@@ -190,6 +224,7 @@ fn RemedyView(remedy: Remedy) -> impl IntoView {
             </a>
         }
         .into_any(),
+        Remedy::Text { text } => view! { <small>{text}</small> }.into_any(),
         Remedy::Sql { label, sql } => {
             let text = sql.clone();
             view! {
@@ -215,6 +250,29 @@ fn RemedyView(remedy: Remedy) -> impl IntoView {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_critical_issue_is_spoken_once() {
+        let issue = |id: &str, band| Issue {
+            id: id.to_owned(),
+            kind: IssueKind::Active,
+            band: Some(band),
+            title: format!("{id} waits"),
+            detail: String::new(),
+            remedy: None,
+            gain: None,
+        };
+        let hear = |before: &Alarm, issues: &[Issue]| Alarm::next(Some(before), issues);
+        let (known, new) = (issue("known", Band::Critical), issue("new", Band::Critical));
+        let opened = Alarm::next(None, std::slice::from_ref(&known));
+        assert_eq!(opened.sentence, "");
+        let mild = hear(&opened, &[known.clone(), issue("mild", Band::Degraded)]);
+        assert_eq!(mild.sentence, "");
+        let spoken = hear(&mild, &[known.clone(), new.clone()]);
+        assert_eq!(spoken.sentence, "New critical issue: new waits.");
+        assert_eq!(hear(&spoken, &[known, new]), spoken);
+        assert_eq!(hear(&opened, &[issue("redis-down", Band::Critical)]).sentence, "");
+    }
 
     #[test]
     fn filters_are_written_as_they_are_read() {

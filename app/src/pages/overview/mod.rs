@@ -18,63 +18,75 @@ use crate::{
 use headroom_model::overview::{Overview, Timeline};
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::{LazyRoute, hooks::use_query_map, lazy_route};
+use leptos_router::{LazyRoute, lazy_route};
 use store::{Store, read_timeline};
 
 /// The page.
-pub struct OverviewPage {
-    present: Resource<Result<Overview, AppError>>,
-    past: Resource<Result<Timeline, AppError>>,
-}
+#[derive(Debug)]
+pub struct OverviewPage;
 
 #[lazy_route]
 impl LazyRoute for OverviewPage {
     fn data() -> Self {
-        let query = use_query_map();
-        // Read once, for the first paint; from then on the store follows the URL and the feed without rebuilding the page.
-        let first = query.get_untracked();
-        let target = url::target(&first);
-        let range = url::written_range(&first);
-        let present = Resource::new_blocking(|| (), {
-            let target = target.clone();
-            move |()| overview(target.clone())
-        });
-        let past = Resource::new_blocking(|| (), move |()| read_timeline(target.clone(), range.clone()));
-        OverviewPage { present, past }
+        OverviewPage
     }
 
-    fn view(this: Self) -> AnyView {
-        let OverviewPage { present, past } = this;
+    fn view(_this: Self) -> AnyView {
         let target = use_frame().target();
-        let retry = Callback::new(move |()| {
-            present.refetch();
-            past.refetch();
-        });
         view! {
             <Title text="Overview"/>
             <h1 class="vh">{move || format!("Overview of {}", target.get())}</h1>
-            <Transition fallback=|| view! { <PageSkeleton/> }>
-                {move || Suspend::new(async move {
-                    let (present, past) = (present.await, past.await);
-                    match present {
-                        Ok(present) => view! { <Loaded present past/> }.into_any(),
-                        Err(error) => view! { <Failure error retry/> }.into_any(),
-                    }
-                })}
-            </Transition>
+            // A page a target: what is known of one never stands under the name of another.
+            <For
+                each=move || [target.get()]
+                key=Clone::clone
+                children=|target| view! { <TargetPage target/> }
+            />
         }
         .into_any()
     }
+}
+
+/// All of the page that is about one target.
+#[component]
+fn TargetPage(target: String) -> impl IntoView {
+    let query = use_frame().query;
+    // Read once, for the first paint; from then on the store follows the URL and the feed without rebuilding the page.
+    let present = Resource::new_blocking(|| (), {
+        let target = target.clone();
+        move |()| overview(Some(target.clone()))
+    });
+    let past = Resource::new_blocking(
+        || (),
+        move |()| read_timeline(Some(target.clone()), query.with_untracked(url::written_range)),
+    );
+    let retry = Callback::new(move |()| {
+        present.refetch();
+        past.refetch();
+    });
+    view! {
+        <Transition fallback=|| view! { <PageSkeleton/> }>
+            {move || Suspend::new(async move {
+                let (present, past) = (present.await, past.await);
+                match present {
+                    Ok(present) => view! { <Loaded present past/> }.into_any(),
+                    Err(error) => view! { <Failure error retry/> }.into_any(),
+                }
+            })}
+        </Transition>
+    }
+    .into_any()
 }
 
 /// The page once its first data is there.
 #[component]
 fn Loaded(present: Overview, past: Result<Timeline, AppError>) -> impl IntoView {
     let store = Store::provide(present, past);
+    let is_stale = move || store.stale_since.get().is_some();
     view! {
         <outage::Outages/>
         <outage::PageNotices/>
-        <section class="sheet" aria-labelledby="h-health">
+        <section class="sheet" class:is-stale=is_stale aria-labelledby="h-health">
             <health::HealthRow/>
             <tiles::Tiles/>
         </section>

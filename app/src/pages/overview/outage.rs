@@ -14,21 +14,11 @@ use crate::{
 use headroom_model::{Band, Timestamp, format, target::Reach};
 use leptos::prelude::*;
 
-/// A moment with seconds, and its day when that is not today.
-fn exact(at: Timestamp, now: Timestamp) -> String {
-    let seconds = format::clock_seconds(at);
-    let moment = format::moment(at, now);
-    match moment.rsplit_once(' ') {
-        Some((day, _)) => format!("{day} {seconds}"),
-        None => seconds,
-    }
-}
-
 /// "PostgreSQL does not answer since 14:02:10: connection refused. " and what that means for the figures.
 fn outage(name: &str, reach: &Reach, now: Timestamp, meaning: &str) -> Option<String> {
     let Reach::Down { since, reason } = reach else { return None };
     let reason = reason.trim_end_matches('.');
-    Some(format!("{name} does not answer since {}: {reason}. {meaning}", exact(*since, now)))
+    Some(format!("{name} does not answer since {}: {reason}. {meaning}", format::moment_seconds(*since, now)))
 }
 
 /// A banner for each server that does not answer. Goes by itself when it answers again.
@@ -40,7 +30,7 @@ pub fn Outages() -> impl IntoView {
         store.live.with(|live| {
             let (info, now) = (&live.target, minute.get());
             let figures = match info.sampled_at {
-                Some(at) => format!("Figures are from {}.", exact(at, now)),
+                Some(at) => format!("Figures are from {}.", format::moment_seconds(at, now)),
                 None => "No figures were read yet.".to_owned(),
             };
             let postgres = outage("PostgreSQL", &info.postgres, now, &figures);
@@ -77,7 +67,7 @@ pub fn PageNotices() -> impl IntoView {
     let refused = Memo::new(move |_| {
         // The clock matters only to ranges that end before they begin; a minute is fine enough.
         let minute = frame.now.get().floor_to(60_000);
-        let shown = frame.query.with(|query| url::shown_range(query, minute));
+        let shown = frame.query.with(|query| url::shown_in_minute(query, minute));
         let name = url::range_name(&shown.from, &shown.to, shown.range);
         shown.refused.map(|refused| {
             format!("The range cannot be used, so “{name}” is shown instead: {}.", refused.reason.trim_end_matches('.'))
@@ -87,7 +77,7 @@ pub fn PageNotices() -> impl IntoView {
         let text = format!("{what} {}", error.message);
         let retry = move || {
             view! {
-                <button type="button" class="btn s" on:click=move |_| store.read(true)>
+                <button type="button" class="btn s" on:click=move |_| store.read()>
                     <Glyph icon=Icon::Refresh small=true/>
                     "Try again"
                 </button>
@@ -129,6 +119,5 @@ mod tests {
              Figures are from 14:02:08."
         );
         assert_eq!(outage("Redis", &Reach::Absent, NOW, ""), None);
-        assert_eq!(exact(NOW.plus_millis(-86_400_000), NOW), "18 Nov 14:32:08");
     }
 }

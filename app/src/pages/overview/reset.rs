@@ -34,6 +34,30 @@ enum Step {
     Failed(ResetScope, AppError),
 }
 
+/// The control that the row offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Control {
+    Menu,
+    Busy(&'static str),
+    Question,
+    Retry(ResetScope),
+}
+
+impl Step {
+    fn control(&self) -> Control {
+        match self {
+            Step::Idle | Step::Done(..) => Control::Menu,
+            Step::Asking(_) => Control::Busy("Counting…"),
+            Step::Confirm(_) => Control::Question,
+            Step::Running(_) => Control::Busy("Resetting…"),
+            Step::Failed(scope, _) => Control::Retry(*scope),
+        }
+    }
+}
+
+/// The id of the row.
+const ID: &str = "reset";
+
 fn menu_note(scope: ResetScope) -> &'static str {
     match scope {
         ResetScope::Statements => "Calls and times of every statement of this database",
@@ -46,7 +70,8 @@ fn menu_note(scope: ResetScope) -> &'static str {
 #[component]
 pub fn ResetRow() -> impl IntoView {
     let (frame, store) = (use_frame(), use_store());
-    let target = frame.target();
+    // The row lives as long as its target is shown, so preview and reset are about the same one.
+    let target = store.target;
     let step = RwSignal::new(Step::Idle);
     let reason = RwSignal::new(String::new());
     let minute = Memo::new(move |_| frame.now.get().floor_to(60_000));
@@ -55,7 +80,7 @@ pub fn ResetRow() -> impl IntoView {
     let ask = move |scope: ResetScope| {
         reason.set(String::new());
         step.set(Step::Asking(scope));
-        let target = Some(target.get_untracked());
+        let target = target.try_get_value();
         leptos::task::spawn_local(async move {
             let next = match preview_reset(target, scope).await {
                 Ok(preview) => Step::Confirm(preview),
@@ -67,13 +92,13 @@ pub fn ResetRow() -> impl IntoView {
     let run = move |preview: ResetPreview| {
         let scope = preview.scope;
         step.set(Step::Running(preview));
-        let (target, why) = (Some(target.get_untracked()), Some(reason.get_untracked()));
+        let (target, why) = (target.try_get_value(), Some(reason.get_untracked()));
         leptos::task::spawn_local(async move {
             match reset_statistics(target, scope, why).await {
                 Ok(outcome) => {
                     let done = Step::Done(scope, outcome);
                     step.try_set(done.clone());
-                    store.read(true);
+                    store.read();
                     set_timeout(
                         move || {
                             if step.try_with_untracked(|step| *step == done) == Some(true) {
@@ -90,6 +115,10 @@ pub fn ResetRow() -> impl IntoView {
         });
     };
     let rest = move |_| step.set(Step::Idle);
+    let control = Memo::new(move |_| step.with(Step::control));
+    // Each step takes the control away that had the focus.
+    #[cfg(feature = "hydrate")]
+    Effect::watch(move || control.get(), |_, _, _| crate::browser::page::refocus(ID), false);
 
     let choose = move |scope: ResetScope| {
         let href = move || {
@@ -97,7 +126,7 @@ pub fn ResetRow() -> impl IntoView {
                 url::href(
                     "/confirm/reset",
                     &url::carried(query),
-                    &[("target", Some(&target.read())), ("scope", Some(scope.as_str()))],
+                    &[("target", Some(&target.read_value())), ("scope", Some(scope.as_str()))],
                 )
             })
         };
@@ -151,6 +180,8 @@ pub fn ResetRow() -> impl IntoView {
                     <Mark status=Some(Band::Excellent) text=said/>
                     <br/>
                     {outcome.effect}
+                    <br/>
+                    <span class="note">{format!("Audit entry {}", outcome.audit_id)}</span>
                 </p>
             }
             .into_any()
@@ -168,15 +199,17 @@ pub fn ResetRow() -> impl IntoView {
         }
     }
     };
-    let buttons = move || match step.get() {
-        Step::Idle => menu().into_any(),
-        Step::Asking(_) => view! { <Busy text="Counting…"/> }.into_any(),
-        Step::Confirm(_) => ().into_any(),
-        Step::Running(_) => view! { <Busy text="Resetting…"/> }.into_any(),
-        Step::Done(_, outcome) => {
-            view! { <span class="note">{format!("Audit entry {}", outcome.audit_id)}</span> }.into_any()
+    let buttons = move || match control.get() {
+        Control::Menu => menu().into_any(),
+        Control::Busy(text) => view! {
+            <button type="button" class="btn s" aria-busy="true" disabled>
+                <span class="spin"></span>
+                {text}
+            </button>
         }
-        Step::Failed(scope, _) => view! {
+        .into_any(),
+        Control::Question => ().into_any(),
+        Control::Retry(scope) => view! {
             <button type="button" class="btn s" on:click=move |_| ask(scope)>
                 "Try again"
             </button>
@@ -203,7 +236,6 @@ pub fn ResetRow() -> impl IntoView {
                         id="reset-reason"
                         maxlength="500"
                         autocomplete="off"
-                        autofocus
                         prop:value=reason
                         on:input=move |event| reason.set(event_target_value(&event))
                     />
@@ -218,7 +250,7 @@ pub fn ResetRow() -> impl IntoView {
         })
     };
     view! {
-        <div class="cmd" style="padding-block-end:0">
+        <div class="cmd" id=ID style="padding-block-end:0">
             <div role="status">
                 <h3>"Reset statistics"</h3>
                 {text}
@@ -226,17 +258,6 @@ pub fn ResetRow() -> impl IntoView {
             <div class="acts">{buttons}</div>
             {question}
         </div>
-    }
-    .into_any()
-}
-
-#[component]
-fn Busy(text: &'static str) -> impl IntoView {
-    view! {
-        <button type="button" class="btn s" aria-busy="true" disabled>
-            <span class="spin"></span>
-            {text}
-        </button>
     }
     .into_any()
 }

@@ -1,14 +1,14 @@
 //! The page's data: the present from the feed, the past by reading it again, the last values kept when reading fails.
 
 use crate::{
-    chart::append,
+    chart::{Sampled, append},
     error::{AppError, ErrorCode},
     functions::{overview, timeline},
     layout::{Frame, use_frame},
     url,
 };
 use headroom_model::{
-    MetricId,
+    MetricId, Timestamp, format,
     live::LiveUpdate,
     operation::Operation,
     overview::{Overview, Timeline},
@@ -50,13 +50,49 @@ pub async fn read_timeline(target: Option<String>, range: (String, String)) -> R
     }
 }
 
-/// The data of the page.
+/// Counts questions of one kind: a newer one makes the answers to older ones void.
+#[derive(Clone, Copy, Debug)]
+struct Questions(StoredValue<(u32, u32)>);
+
+impl Questions {
+    fn new() -> Self {
+        Questions(StoredValue::new((0, 0)))
+    }
+
+    /// Begins a question; none when the page is gone.
+    fn ask(self) -> Option<u32> {
+        self.0.try_update_value(|(asked, _)| {
+            *asked = asked.wrapping_add(1);
+            *asked
+        })
+    }
+
+    /// Ends a question; whether its answer still counts.
+    fn answered(self, question: u32) -> bool {
+        let counts = self.0.try_update_value(|(asked, answered)| {
+            *answered = question;
+            *asked == question
+        });
+        counts == Some(true)
+    }
+
+    /// Whether the newest question waits for its answer.
+    fn waits(self) -> bool {
+        self.0.with_value(|(asked, answered)| asked != answered)
+    }
+}
+
+/// The data of the page, all of one target.
 #[derive(Clone, Copy)]
 pub struct Store {
     frame: Frame,
+    /// The target.
+    pub target: StoredValue<String>,
     present: RwSignal<LiveUpdate>,
     /// The newest view of the target.
     pub live: Memo<LiveUpdate>,
+    /// The moment of that view, once the connection is lost.
+    pub stale_since: Memo<Option<Timestamp>>,
     /// Series and events; none until they could be read once.
     pub past: RwSignal<Option<Timeline>>,
     /// Why the past could not be read lately.
@@ -65,7 +101,8 @@ pub struct Store {
     pub present_error: RwSignal<Option<AppError>>,
     /// Operations, newest first.
     pub operations: RwSignal<Vec<Operation>>,
-    generation: StoredValue<u32>,
+    present_reads: Questions,
+    past_reads: Questions,
 }
 
 /// The data of the page.
@@ -77,28 +114,32 @@ impl Store {
     /// A store with the first data, in context.
     pub fn provide(first: Overview, past: Result<Timeline, AppError>) -> Self {
         let frame = use_frame();
+        let target = StoredValue::new(first.live.target.id.0.clone());
         let present = RwSignal::new(first.live);
-        let target = frame.target();
         let live = Memo::new(move |_| {
             let known = present.read();
             frame.feed.live.with(|live| match live {
-                Some(live) if live.target.id.as_str() == target.read().as_str() && live.at >= known.at => live.clone(),
+                Some(live) if live.target.id == known.target.id && live.at >= known.at => live.clone(),
                 _ => known.clone(),
             })
         });
+        let stale_since = Memo::new(move |_| frame.feed.is_lost().then(|| live.with(|live| live.at)));
         let (past, past_error) = match past {
             Ok(past) => (Some(past), None),
             Err(error) => (None, Some(error)),
         };
         let store = Store {
             frame,
+            target,
             present,
             live,
+            stale_since,
             past: RwSignal::new(past),
             past_error: RwSignal::new(past_error),
             present_error: RwSignal::new(None),
             operations: RwSignal::new(first.operations),
-            generation: StoredValue::new(0),
+            present_reads: Questions::new(),
+            past_reads: Questions::new(),
         };
         provide_context(store);
         store
@@ -109,68 +150,75 @@ impl Store {
         self.past.with(|past| past.as_ref()?.series.iter().find(|series| series.metric == metric).cloned())
     }
 
-    /// Reads the past again, and the present too where asked. A newer call makes an older answer void.
-    pub fn read(&self, present_too: bool) {
-        let store = *self;
-        let target = Some(self.frame.target().get_untracked());
-        let now = self.frame.now.get_untracked();
-        let shown = self.frame.query.with_untracked(|query| url::shown_range(query, now));
-        let range = (shown.from, shown.to);
-        let Some(generation) = self.generation.try_update_value(|generation| {
-            *generation = generation.wrapping_add(1);
-            *generation
-        }) else {
-            return;
-        };
+    /// "as of 14:24", once the connection is lost.
+    pub fn as_of(&self) -> Option<String> {
+        let at = self.stale_since.get()?;
+        Some(format!("as of {}", format::moment(at, self.frame.now.get())))
+    }
+
+    /// Reads present and past again.
+    pub fn read(self) {
+        self.read_present();
+        self.read_past();
+    }
+
+    fn read_present(self) {
+        let (Some(question), target) = (self.present_reads.ask(), self.target.try_get_value()) else { return };
         leptos::task::spawn_local(async move {
-            let void = || store.generation.try_get_value() != Some(generation);
-            if present_too {
-                let answer = overview(target.clone()).await;
-                if void() {
-                    return;
-                }
-                match answer {
-                    Ok(answer) => {
-                        store.present.set(answer.live);
-                        store.operations.set(answer.operations);
-                        store.present_error.set(None);
-                    }
-                    Err(error) => store.fail(store.present_error, error),
-                }
-            }
-            let answer = read_timeline(target, range).await;
-            if void() {
+            let answer = overview(target).await;
+            if !self.present_reads.answered(question) {
                 return;
             }
             match answer {
                 Ok(answer) => {
-                    store.past.set(Some(answer));
-                    store.past_error.set(None);
+                    self.present.set(answer.live);
+                    self.operations.set(answer.operations);
+                    self.present_error.set(None);
                 }
-                Err(error) => store.fail(store.past_error, error),
+                Err(error) => fail(self.present_error, error),
             }
         });
     }
 
-    fn fail(&self, place: RwSignal<Option<AppError>>, error: AppError) {
-        #[cfg(feature = "hydrate")]
-        if error.code == ErrorCode::Unauthenticated {
-            // The session ended: the server sends a reload to the sign-in page and back here.
-            let _ = window().location().reload();
-            return;
-        }
-        place.set(Some(error));
+    fn read_past(self) {
+        let (Some(question), target) = (self.past_reads.ask(), self.target.try_get_value()) else { return };
+        let now = self.frame.now.get_untracked();
+        let shown = self.frame.query.with_untracked(|query| url::shown_range(query, now));
+        leptos::task::spawn_local(async move {
+            let answer = read_timeline(target, (shown.from, shown.to)).await;
+            if !self.past_reads.answered(question) {
+                return;
+            }
+            match answer {
+                Ok(answer) => {
+                    self.past.set(Some(answer));
+                    self.past_error.set(None);
+                }
+                Err(error) => fail(self.past_error, error),
+            }
+        });
     }
 
     /// Follows the URL and the feed. Runs in the browser only: effects do not run on the server.
     pub fn keep_fresh(self) {
         let frame = self.frame;
-        let target = frame.target();
-        let asked =
-            Memo::new(move |_| (target.get(), frame.query.with(url::written_range), frame.feed.refreshes.get()));
-        Effect::watch(move || asked.get(), move |_, _, _| self.read(true), false);
-        let sampled = Memo::new(move |_| frame.feed.live.with(|live| live.as_ref().map(|live| live.at)));
-        Effect::watch(move || sampled.get(), move |_, _, _| self.grow(), false);
+        let asked = Memo::new(move |_| (frame.query.with(url::written_range), frame.feed.refreshes.get()));
+        Effect::watch(move || asked.get(), move |_, _, _| self.read(), false);
+        let sampled = Memo::new(move |_| {
+            self.live.with(|live| (live.at, live.target.postgres.is_up(), live.target.redis.is_up()))
+        });
+        Effect::watch(
+            move || sampled.get(),
+            move |(_, postgres, redis), before, _| {
+                if before.is_some_and(|(_, was, redis_was)| (was, redis_was) != (postgres, redis)) {
+                    // While PostgreSQL is down the view keeps its date: what was measured meanwhile has to be read.
+                    self.read_past();
+                } else {
+                    self.grow();
+                }
+            },
+            false,
+        );
         Effect::watch(
             move || frame.feed.event.get(),
             move |event, _, _| {
@@ -201,33 +249,72 @@ impl Store {
         );
     }
 
-    /// Takes a new sample into the series, or reads them again once a slot of theirs is full.
-    fn grow(&self) {
+    /// Takes a new sample into the series. They are read again where samples were missed or a slot of theirs is full, and
+    /// left alone while that goes on: the answer is newer.
+    fn grow(self) {
+        if self.past_reads.waits() {
+            return;
+        }
         let live = self.live.get_untracked();
         let Some((range, step)) = self.past.with_untracked(|past| {
             let past = past.as_ref()?;
             Some((past.range, past.series.iter().map(|series| series.step_ms).max()?))
         }) else {
-            return self.read(false);
+            return self.read_past();
         };
-        if !range.live || live.at <= range.to {
+        let passed = live.at.0 - range.to.0;
+        if !range.live || passed <= 0 {
             return;
         }
+        let interval = self.frame.shell.with_untracked(|shell| i64::try_from(shell.interval_ms).unwrap_or(i64::MAX));
         if step > FINE_STEP_MS {
-            if live.at.0 - range.to.0 >= step {
-                self.read(false);
+            if passed >= step {
+                self.read_past();
             }
             return;
         }
-        let window = range.millis();
+        if passed > step.max(interval).saturating_mul(2) {
+            return self.read_past();
+        }
+        // Resolved again: the start of some ranges moves with the clock, that of others stays.
+        let shown = self.frame.query.with_untracked(|query| url::shown_range(query, live.at)).range;
+        let sample = Sampled { at: live.at, figures: &live.figures, interval_ms: interval };
         self.past.update(|past| {
             if let Some(past) = past {
                 for series in &mut past.series {
-                    append(series, live.at, &live.figures, window);
+                    append(series, &sample, shown.from);
                 }
-                past.range.to = live.at;
-                past.range.from = live.at.plus_millis(-window);
+                past.range = shown;
             }
+        });
+    }
+}
+
+fn fail(place: RwSignal<Option<AppError>>, error: AppError) {
+    #[cfg(feature = "hydrate")]
+    if error.code == ErrorCode::Unauthenticated {
+        // The session ended: the server sends a reload to the sign-in page and back here.
+        let _ = window().location().reload();
+        return;
+    }
+    place.set(Some(error));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_newest_question_counts() {
+        let owner = Owner::new();
+        owner.with(|| {
+            let reads = Questions::new();
+            let (first, second) = (reads.ask().unwrap(), reads.ask().unwrap());
+            assert!(reads.waits());
+            assert!(reads.answered(second) && !reads.waits());
+            let third = reads.ask().unwrap();
+            assert!(!reads.answered(first) && reads.waits());
+            assert!(reads.answered(third) && !reads.waits());
         });
     }
 }

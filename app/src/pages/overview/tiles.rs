@@ -2,6 +2,7 @@
 
 use super::store::{Store, use_store};
 use crate::components::{
+    estimate::Estimate,
     spark::Spark,
     status::{Mark, MarkOnly},
 };
@@ -19,6 +20,8 @@ use leptos::prelude::*;
 pub struct Figure {
     /// What.
     pub name: &'static str,
+    /// The metric it comes from.
+    pub metric: MetricId,
     /// How much; none when not measured.
     pub text: Option<String>,
     /// Past its target: the band of the deduction that says so.
@@ -27,7 +30,7 @@ pub struct Figure {
 
 fn single(live: &LiveUpdate, name: &'static str, metric: MetricId) -> Figure {
     let text = live.figures.get(&metric).map(|value| format::value(*value, metric.metric().unit).to_string());
-    Figure { name, text, missed: missed(live, &[metric]) }
+    Figure { name, metric, text, missed: missed(live, &[metric]) }
 }
 
 /// The worst deduction about one of these metrics, unless its target is met again.
@@ -50,7 +53,7 @@ fn of_limit(live: &LiveUpdate, name: &'static str, value: MetricId, limit: Metri
         Some(limit) => format!("{} of {}", format::value(*used, unit), format::value(*limit, unit)),
         None => format::value(*used, unit).to_string(),
     });
-    Figure { name, text, missed: missed(live, &[value, share]) }
+    Figure { name, metric: value, text, missed: missed(live, &[value, share]) }
 }
 
 /// Events counted over the whole range.
@@ -96,6 +99,7 @@ pub fn figures(component: Component, live: &LiveUpdate, deadlocks: Option<f64>, 
             single(live, "Longest wait", M::LocksLongestWait),
             Figure {
                 name: "Deadlocks",
+                metric: M::Deadlocks,
                 text: deadlocks
                     .map(|count| format!("{} in {}", format::number(count), format::duration_ms(span_ms as f64))),
                 missed: missed(live, &[M::Deadlocks]),
@@ -142,12 +146,16 @@ fn Tile(component: Component, scores: MetricId) -> impl IntoView {
             Some(view! { <p class="note">{why}</p> })
         })
     };
-    let weight = move || health.with(|health| health.as_ref().map(|health| format!("{} % of score", health.weight)));
+    let note = move || {
+        store
+            .as_of()
+            .or_else(|| health.with(|health| health.as_ref().map(|health| format!("{} % of score", health.weight))))
+    };
     view! {
         <div class="tile">
             <div class="top">
                 <h3>{component.name()}</h3>
-                <span class="note">{weight}</span>
+                <span class="note">{note}</span>
                 <Mark status=band/>
             </div>
             <div class="mid">
@@ -167,7 +175,7 @@ fn Tile(component: Component, scores: MetricId) -> impl IntoView {
                                 _ => "",
                             };
                             let value = match figure.text {
-                                Some(text) => text.into_any(),
+                                Some(text) => view! { {text} " " <Estimate metric=figure.metric/> }.into_any(),
                                 None => view! { {MISSING} <span class="vh">"no data"</span> }.into_any(),
                             };
                             let mark = (!class.is_empty())

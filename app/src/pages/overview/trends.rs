@@ -3,7 +3,7 @@
 use super::{store::use_store, words::marks_note};
 use crate::{
     chart::{Floor, Mark, Plot, Rule, Scale},
-    components::chart::Chart,
+    components::{chart::Chart, estimate::Estimate},
     layout::{go, use_frame},
     url,
 };
@@ -14,6 +14,7 @@ use headroom_model::{
     live::LiveUpdate,
     metric::{Good, Unit},
     overview::Timeline,
+    range::Resolved,
     series::Series,
 };
 use leptos::prelude::*;
@@ -21,6 +22,8 @@ use leptos_router::hooks::use_location;
 
 /// A target far above the data would flatten the line: it is drawn when the data reaches this share of it.
 const RULE_IN_SIGHT: f64 = 0.25;
+
+const DAY_MS: i64 = 24 * 3_600_000;
 
 /// One small chart.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,8 +85,8 @@ fn rule(chart: &Small, metric: MetricId, live: &LiveUpdate, past: &Timeline) -> 
     Some(Rule { value: limits.degraded, label, hard: false, good_below })
 }
 
-/// Builds the plot of a chart.
-fn plot(chart: &Small, live: &LiveUpdate, past: &Timeline) -> Plot {
+/// Builds the plot of a chart, as seen on the day of `today`.
+fn plot(chart: &Small, live: &LiveUpdate, past: &Timeline, today: Timestamp) -> Plot {
     let metric = chosen(chart, live, past);
     let unit = metric.metric().unit;
     let series = past.series.iter().find(|series| series.metric == metric).cloned().unwrap_or_else(|| Series {
@@ -119,6 +122,7 @@ fn plot(chart: &Small, live: &LiveUpdate, past: &Timeline) -> Plot {
         scale: Scale::fit(low, top, unit, floor),
         rule,
         marks,
+        today,
         series,
     }
 }
@@ -145,13 +149,17 @@ pub fn Trends() -> impl IntoView {
     let (frame, store) = (use_frame(), use_store());
     let minute = Memo::new(move |_| frame.now.get().floor_to(60_000));
     let title = Memo::new(move |_| {
-        let shown = frame.query.with(|query| url::shown_range(query, minute.get()));
+        let shown = frame.query.with(|query| url::shown_in_minute(query, minute.get()));
         let name = url::range_name(&shown.from, &shown.to, shown.range);
         if shown.range.live { name } else { format::range(shown.range.from, shown.range.to, minute.get()) }
     });
     let note = Memo::new(move |_| {
-        store.past.with(|past| past.as_ref().map(|past| marks_note(&past.events, minute.get())).unwrap_or_default())
+        let marks = || {
+            store.past.with(|past| past.as_ref().map(|past| marks_note(&past.events, minute.get())).unwrap_or_default())
+        };
+        store.as_of().unwrap_or_else(marks)
     });
+    let is_stale = move || store.stale_since.get().is_some();
     let row = |charts: &'static [Small], first: bool| {
         view! {
             <div class="row-cells cols-3" style=first.then_some("border:0")>
@@ -161,7 +169,7 @@ pub fn Trends() -> impl IntoView {
     };
     let (upper, lower) = CHARTS.split_at(3);
     view! {
-        <section class="sheet" aria-labelledby="h-tr">
+        <section class="sheet" class:is-stale=is_stale aria-labelledby="h-tr">
             <div class="cell-head pad-head" style="margin-block-end:0">
                 <h2 id="h-tr">{title}</h2>
                 <small>{note}</small>
@@ -180,12 +188,17 @@ fn SmallChart(chart: Small) -> impl IntoView {
     let path = use_location().pathname;
     let navigate = go();
     // The limit and the choice of metric are all that a chart needs of the present; the rest comes with the series.
-    let plot = Memo::new(move |before: Option<&Plot>| {
+    let today = Memo::new(move |_| frame.now.get().floor_to(DAY_MS));
+    let plot = Memo::new(move |_| {
         store.past.with(|past| match past {
-            Some(past) => store.live.with(|live| plot(&chart, live, past)),
-            None => before.cloned().unwrap_or_else(|| empty_plot(&chart, frame.loaded_at)),
+            Some(past) => store.live.with(|live| plot(&chart, live, past, today.get())),
+            None => {
+                let now = frame.now.get_untracked();
+                empty_plot(&chart, frame.query.with(|query| url::shown_range(query, now)).range, today.get())
+            }
         })
     });
+    let metric = Memo::new(move |_| plot.with(|plot| plot.series.metric));
     let figure = Memo::new(move |_| {
         let is_live = store.past.with(|past| past.as_ref().is_some_and(|past| past.range.live));
         store.live.with(|live| plot.with(|plot| newest(&chart, plot, live, is_live)))
@@ -199,6 +212,7 @@ fn SmallChart(chart: Small) -> impl IntoView {
         <div class="cell sm">
             <div class="cell-head">
                 <h3>{move || plot.with(|plot| plot.series.metric.metric().name)}</h3>
+                {move || view! { <Estimate metric=metric.get()/> }}
                 <b>
                     {move || figure.with(|figure| figure.0.clone())}
                     <span class="u">{move || figure.with(|figure| figure.1.clone())}</span>
@@ -211,16 +225,17 @@ fn SmallChart(chart: Small) -> impl IntoView {
 }
 
 /// The frame of a chart whose data could not be read.
-fn empty_plot(chart: &Small, now: Timestamp) -> Plot {
-    let from = now.plus_millis(-6 * 3_600_000);
+fn empty_plot(chart: &Small, range: Resolved, today: Timestamp) -> Plot {
+    let Resolved { from, to, .. } = range;
     Plot {
         series: Series { metric: chart.metric, from, step_ms: 60_000, avg: vec![], min: vec![], max: vec![] },
         from,
-        to: now,
+        to,
         color: chart.color,
         scale: Scale::fit(0.0, 0.0, chart.metric.metric().unit, chart.floor),
         rule: None,
         marks: vec![],
+        today,
     }
 }
 
@@ -228,7 +243,9 @@ fn empty_plot(chart: &Small, now: Timestamp) -> Plot {
 mod tests {
     use super::super::tiles::tests::live;
     use super::*;
-    use headroom_model::{overview::MetricLimits, range::Resolved};
+    use headroom_model::overview::MetricLimits;
+
+    const TODAY: Timestamp = Timestamp(0);
 
     fn past(metric: MetricId, values: &[f64]) -> Timeline {
         let avg: Vec<Option<f64>> = values.iter().copied().map(Some).collect();
@@ -249,9 +266,9 @@ mod tests {
 
     #[test]
     fn a_target_is_in_sight_only_near_the_data() {
-        let near = plot(&CHARTS[0], &live([]), &past(MetricId::QueryLatencyP95, &[410.0, 480.0]));
+        let near = plot(&CHARTS[0], &live([]), &past(MetricId::QueryLatencyP95, &[410.0, 480.0]), TODAY);
         assert!(near.scale.max >= 500.0);
-        let far = plot(&CHARTS[0], &live([]), &past(MetricId::QueryLatencyP95, &[3.0, 5.0]));
+        let far = plot(&CHARTS[0], &live([]), &past(MetricId::QueryLatencyP95, &[3.0, 5.0]), TODAY);
         assert!(far.scale.max < 10.0);
         assert_eq!(far.rule.unwrap().label, "target 500 ms");
     }
@@ -259,7 +276,7 @@ mod tests {
     #[test]
     fn connections_show_their_limit() {
         let live = live([(MetricId::Connections, 168.0), (MetricId::ConnectionsMax, 200.0)]);
-        let plot = plot(&CHARTS[3], &live, &past(MetricId::Connections, &[126.0, 168.0]));
+        let plot = plot(&CHARTS[3], &live, &past(MetricId::Connections, &[126.0, 168.0]), TODAY);
         assert_eq!(plot.rule.as_ref().map(|rule| (rule.label.as_str(), rule.hard)), Some(("limit 200", true)));
         assert_eq!(newest(&CHARTS[3], &plot, &live, true), ("168".to_owned(), "of 200".to_owned()));
     }
@@ -267,8 +284,8 @@ mod tests {
     #[test]
     fn what_was_never_measured_gives_way() {
         let without_redis = past(MetricId::BufferHitRatio, &[99.0]);
-        assert_eq!(plot(&CHARTS[2], &live([]), &without_redis).series.metric, MetricId::BufferHitRatio);
+        assert_eq!(plot(&CHARTS[2], &live([]), &without_redis, TODAY).series.metric, MetricId::BufferHitRatio);
         let nothing = past(MetricId::Queries, &[1.0]);
-        assert_eq!(plot(&CHARTS[2], &live([]), &nothing).series.metric, MetricId::RedisHitRatio);
+        assert_eq!(plot(&CHARTS[2], &live([]), &nothing, TODAY).series.metric, MetricId::RedisHitRatio);
     }
 }

@@ -19,6 +19,7 @@ use moka::future::Cache;
 use password::Passwords;
 use secret::Hash;
 use std::{
+    net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -27,6 +28,7 @@ use std::{
 };
 use subtle::ConstantTimeEq;
 use throttle::Throttle;
+use tokio::sync::watch;
 
 /// How long a session lasts.
 const SESSION_MS: i64 = 12 * 60 * 60 * 1000;
@@ -99,6 +101,8 @@ pub struct Access {
     open: Cache<(), bool>,
     /// Rises with every change, so that a lookup that began before one is not remembered after it.
     changes: AtomicU64,
+    /// Tells those who rely on an earlier answer that it may have changed.
+    told: watch::Sender<()>,
 }
 
 impl Access {
@@ -113,6 +117,7 @@ impl Access {
             tokens: lookups(),
             open: Cache::builder().max_capacity(1).time_to_live(OPEN_TRUST).build(),
             changes: AtomicU64::new(0),
+            told: watch::Sender::new(()),
             store,
             clock,
         }
@@ -207,15 +212,14 @@ impl Access {
         Ok(self.store.tokens().await?)
     }
 
-    /// Checks name and password and begins a session. An unknown name takes as long as a wrong password.
+    /// Checks name and password and begins a session. An unknown name takes as long as a wrong password. `peer` is the
+    /// address the attempt comes from, where known.
     ///
     /// # Errors
     /// Refused, too many attempts, or the store did not answer.
-    pub async fn sign_in(&self, name: &str, password: &str) -> Result<SignedIn, AccessError> {
+    pub async fn sign_in(&self, name: &str, password: &str, peer: Option<IpAddr>) -> Result<SignedIn, AccessError> {
         let allowed = is_name(name).then_some(name);
-        self.throttle()
-            .attempt(allowed, self.clock.now())
-            .map_err(|retry_secs| AccessError::TooManyAttempts { retry_secs })?;
+        self.attempt(allowed, peer)?;
         let user = match allowed {
             Some(name) => self.store.user(name).await?,
             None => None,
@@ -232,8 +236,19 @@ impl Access {
         if !self.store.add_session(&session).await? {
             return Err(AccessError::Refused);
         }
-        self.throttle().succeeded(&user.name);
+        self.throttle().succeeded(&user.name, peer, created_at);
         Ok(SignedIn { cookie, actor: Actor { name: user.name, role: user.role, proof: Proof::Session }, expires_at })
+    }
+
+    fn attempt(&self, name: Option<&str>, peer: Option<IpAddr>) -> Result<(), AccessError> {
+        let now = self.clock.now();
+        let mut throttle = self.throttle();
+        throttle.attempt(name, peer, now).map_err(|retry_secs| {
+            if let Some(held_up) = throttle.tell(now) {
+                tracing::warn!(held_up, "sign-in: too many attempts");
+            }
+            AccessError::TooManyAttempts { retry_secs }
+        })
     }
 
     /// Ends a session.
@@ -305,6 +320,13 @@ impl Access {
         self.sessions.invalidate_all();
         self.tokens.invalidate_all();
         self.open.invalidate(&()).await;
+        self.told.send_replace(());
+    }
+
+    /// Changes whenever access was changed through this value: who was let in for longer than one request asks again.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.told.subscribe()
     }
 
     fn throttle(&self) -> std::sync::MutexGuard<'_, Throttle> {

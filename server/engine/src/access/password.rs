@@ -6,6 +6,7 @@ use argon2::{
     password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString},
 };
 use rand::RngCore;
+use std::sync::Arc;
 use tokio::{
     sync::{OnceCell, Semaphore},
     task::spawn_blocking,
@@ -19,14 +20,14 @@ const AT_ONCE: usize = 2;
 /// Hashes and checks passwords.
 #[derive(Debug)]
 pub struct Passwords {
-    places: Semaphore,
+    places: Arc<Semaphore>,
     /// What an attempt for an unknown name is checked against, so that it takes as long as any other.
     nobody: OnceCell<String>,
 }
 
 impl Passwords {
     pub fn new() -> Self {
-        Passwords { places: Semaphore::new(AT_ONCE), nobody: OnceCell::new() }
+        Passwords { places: Arc::new(Semaphore::new(AT_ONCE)), nobody: OnceCell::new() }
     }
 
     /// Hashes a new password, after checking its length.
@@ -63,8 +64,15 @@ impl Passwords {
         password: String,
         work: impl FnOnce(String) -> Result<T, AccessError> + Send + 'static,
     ) -> Result<T, AccessError> {
-        let _place = self.places.acquire().await.map_err(|_| unusable("no place to hash a password"))?;
-        spawn_blocking(move || work(password)).await.map_err(|_| unusable("hashing a password failed"))?
+        let places = Arc::clone(&self.places);
+        let place = places.acquire_owned().await.map_err(|_| unusable("no place to hash a password"))?;
+        // The place goes with the work, which goes on when its caller goes away.
+        spawn_blocking(move || {
+            let _place = place;
+            work(password)
+        })
+        .await
+        .map_err(|_| unusable("hashing a password failed"))?
     }
 }
 

@@ -34,7 +34,7 @@ fn actor(name: &str, role: Role, proof: Proof) -> Option<Actor> {
 async fn a_user_signs_in_and_out() {
     let bench = Bench::new().await;
     bench.access.add_user("ann", Role::Operator, PASSWORD).await.unwrap();
-    let signed_in = bench.access.sign_in("ann", PASSWORD).await.unwrap();
+    let signed_in = bench.access.sign_in("ann", PASSWORD, None).await.unwrap();
     let ann = actor("ann", Role::Operator, Proof::Session);
     assert_eq!(Some(&signed_in.actor), ann.as_ref());
     assert_eq!(bench.access.session(&signed_in.cookie).await.unwrap(), ann);
@@ -56,7 +56,7 @@ async fn a_user_signs_in_and_out() {
 async fn a_session_ends_after_twelve_hours_also_when_it_is_remembered() {
     let bench = Bench::new().await;
     bench.access.add_user("ann", Role::Viewer, PASSWORD).await.unwrap();
-    let signed_in = bench.access.sign_in("ann", PASSWORD).await.unwrap();
+    let signed_in = bench.access.sign_in("ann", PASSWORD, None).await.unwrap();
     bench.pass(SESSION_MS - 1);
     assert!(bench.access.session(&signed_in.cookie).await.unwrap().is_some());
     bench.pass(1);
@@ -68,17 +68,17 @@ async fn wrong_passwords_and_unknown_names_look_the_same_and_are_throttled() {
     let bench = Bench::new().await;
     bench.access.add_user("ann", Role::Admin, PASSWORD).await.unwrap();
     for (name, password) in [("ann", "wrong"), ("eve", PASSWORD), ("not a name", PASSWORD), ("eve", ""), ("", "")] {
-        assert!(matches!(bench.access.sign_in(name, password).await, Err(AccessError::Refused)), "{name}");
+        assert!(matches!(bench.access.sign_in(name, password, None).await, Err(AccessError::Refused)), "{name}");
     }
     // The hash for unknown names is one of the empty password: it opens nothing.
     for _ in 0..4 {
-        assert!(matches!(bench.access.sign_in("ann", &"x".repeat(201)).await, Err(AccessError::Refused)));
+        assert!(matches!(bench.access.sign_in("ann", &"x".repeat(201), None).await, Err(AccessError::Refused)));
     }
-    let refused = bench.access.sign_in("ann", PASSWORD).await;
+    let refused = bench.access.sign_in("ann", PASSWORD, None).await;
     assert!(matches!(refused, Err(AccessError::TooManyAttempts { retry_secs: 60 })), "even with the right one");
     bench.pass(60_000);
-    bench.access.sign_in("ann", PASSWORD).await.unwrap();
-    bench.access.sign_in("ann", PASSWORD).await.unwrap();
+    bench.access.sign_in("ann", PASSWORD, None).await.unwrap();
+    bench.access.sign_in("ann", PASSWORD, None).await.unwrap();
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn names_and_passwords_have_rules() {
 async fn removing_takes_access_away_at_once() {
     let bench = Bench::new().await;
     bench.access.add_user("ann", Role::Admin, PASSWORD).await.unwrap();
-    let cookie = bench.access.sign_in("ann", PASSWORD).await.unwrap().cookie;
+    let cookie = bench.access.sign_in("ann", PASSWORD, None).await.unwrap().cookie;
     let token = bench.access.add_token("scraper", Role::Viewer, None).await.unwrap();
     assert!(bench.access.session(&cookie).await.unwrap().is_some());
     assert_eq!(bench.access.token(&token).await.unwrap(), actor("scraper", Role::Viewer, Proof::Token));
@@ -147,7 +147,7 @@ async fn it_is_open_until_someone_is_defined() {
 async fn side_by_side_attempts_gain_nothing() {
     let bench = Bench::new().await;
     bench.access.add_user("ann", Role::Viewer, PASSWORD).await.unwrap();
-    let attempts = (0..20).map(|_| bench.access.sign_in("ann", "wrong wrong wrong"));
+    let attempts = (0..20).map(|_| bench.access.sign_in("ann", "wrong wrong wrong", None));
     let outcomes = futures::future::join_all(attempts).await;
     let refused = outcomes.iter().filter(|outcome| matches!(outcome, Err(AccessError::Refused))).count();
     assert_eq!(refused, 5);

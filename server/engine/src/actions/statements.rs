@@ -3,7 +3,7 @@
 use super::ActionError;
 use crate::{
     pool::{Lane, Lease},
-    sql::quote_identifier,
+    sql::{load_statements, quote_identifier},
     target::Target,
 };
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -61,7 +61,7 @@ async fn bounded<T>(step: impl Future<Output = Result<T, ActionError>>) -> Resul
 }
 
 async fn lease(target: &Target) -> Result<Lease, ActionError> {
-    target.pools.acquire(Lane::Interactive).await.map_err(|error| ActionError::Unreachable(error.to_string()))
+    target.pools.acquire(Lane::Interactive).await.map_err(|error| ActionError::Unreachable(target.explain(&error)))
 }
 
 /// The quoted schema of the extension: it may be installed anywhere.
@@ -90,8 +90,7 @@ async fn count(connection: &mut PgConnection, schema: &str) -> Result<Totals, Ac
         // 55000: the library is installed but not loaded.
         Err(error) if code(&error).as_deref() == Some("55000") => Err(ActionError::NotAllowed {
             what: "pg_stat_statements is installed but not loaded.".to_owned(),
-            remedy: "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'; then restart PostgreSQL"
-                .to_owned(),
+            remedy: load_statements(None),
         }),
         Err(error) => Err(unreachable(&error)),
     }

@@ -12,9 +12,11 @@ mod literals;
 mod pools;
 mod postgres;
 mod process;
+mod pulse;
 mod redis;
 
 pub use process::ProcessCollector;
+pub use pulse::{Heartbeat, Pulse};
 
 use crate::{clock::Clock, target::Target};
 use findings::Findings;
@@ -165,17 +167,8 @@ impl Default for CollectSettings {
     }
 }
 
-/// Whether the servers answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Heartbeat {
-    /// PostgreSQL: the cause when it does not.
-    pub postgres: Result<(), String>,
-    /// Redis, where one is configured.
-    pub redis: Option<Result<(), String>>,
-}
-
-/// Reads one target. One in flight: both methods take `&mut self`. Dropping a future of either is safe; what it had
-/// begun to read is lost.
+/// Reads one target. One in flight: it takes `&mut self`. Dropping its future is safe, but what lies between the counters
+/// that it had read already and the previous ones is lost.
 #[derive(Debug)]
 pub struct Collector {
     target: Arc<Target>,
@@ -239,16 +232,5 @@ impl Collector {
             postgres_error: postgres_error.err(),
             redis_error: redis_error.err(),
         }
-    }
-
-    /// Asks both servers for a sign of life, a second at most.
-    pub async fn heartbeat(&mut self) -> Heartbeat {
-        let (postgres, redis) = tokio::join!(self.postgres.heartbeat(), async {
-            match &self.redis {
-                Some(redis) => Some(redis.heartbeat().await),
-                None => None,
-            }
-        });
-        Heartbeat { postgres, redis }
     }
 }

@@ -19,6 +19,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// How often the probe asks for its turn.
 const PROBE_EVERY: Duration = Duration::from_millis(50);
 
+/// CPU time is counted in steps of 10 ms and more: over a shorter interval a rate says nothing.
+const SHORTEST_SECS: f64 = 0.2;
+
 /// Reads this process and its machine.
 #[derive(Debug)]
 pub struct ProcessCollector {
@@ -84,7 +87,7 @@ impl ProcessCollector {
             Previous { at: Instant::now(), cpu_ms: process.map(|(cpu_ms, ..)| cpu_ms), busy: busy(&self.runtime) };
         let before = std::mem::replace(&mut self.previous, now);
         let seconds = self.previous.at.duration_since(before.at).as_secs_f64();
-        let rate = |amount: f64| (seconds > 0.0).then(|| amount / seconds);
+        let rate = |amount: f64| (seconds >= SHORTEST_SECS).then(|| amount / seconds);
 
         let cpu_ms = self.previous.cpu_ms.zip(before.cpu_ms).and_then(|(now, before)| now.checked_sub(before));
         set(MetricId::ProcessCpu, cpu_ms.and_then(|ms| rate(ms as f64 / 10.0)));

@@ -22,7 +22,7 @@ const LEAST_LOOKUPS: f64 = 100.0;
 /// One Redis and what is remembered of it.
 #[derive(Debug)]
 pub(super) struct Redis {
-    target: Arc<Target>,
+    line: Line,
     counters: Counters<6>,
     run: Option<(String, f64)>,
     version: Option<String>,
@@ -36,19 +36,17 @@ enum Failure {
     Forbidden,
 }
 
-impl Redis {
-    /// None where the target has no Redis.
+/// Talks to the Redis of a target. Cheap to clone: signs of life are asked for while a collection is under way.
+#[derive(Clone, Debug)]
+pub(super) struct Line(Arc<Target>);
+
+impl Line {
     pub(super) fn new(target: &Arc<Target>) -> Option<Self> {
-        target.redis.is_some().then(|| Redis {
-            target: Arc::clone(target),
-            counters: Counters::default(),
-            run: None,
-            version: None,
-        })
+        target.redis.is_some().then(|| Line(Arc::clone(target)))
     }
 
     fn at(&self) -> &str {
-        self.target.redis_address.as_deref().unwrap_or_default()
+        self.0.redis_address.as_deref().unwrap_or_default()
     }
 
     /// Asks for a sign of life.
@@ -61,7 +59,7 @@ impl Redis {
 
     /// The time of a PING in milliseconds and, where wanted, the text of INFO.
     async fn ask(&self, info: bool) -> Result<(f64, String), Failure> {
-        let Some(pool) = &self.target.redis else { return Ok((0.0, String::new())) };
+        let Some(pool) = &self.0.redis else { return Ok((0.0, String::new())) };
         let talk = async {
             let mut connection = pool.get().await.map_err(|error| self.explain_pool(&error))?;
             let sent = Instant::now();
@@ -101,10 +99,17 @@ impl Redis {
             _ => format!("Redis at {at}: {}", error.category()),
         })
     }
+}
+
+impl Redis {
+    /// None where the target has no Redis.
+    pub(super) fn new(target: &Arc<Target>) -> Option<Self> {
+        Line::new(target).map(|line| Redis { line, counters: Counters::default(), run: None, version: None })
+    }
 
     /// Reads INFO. The error says why there are no figures at all.
     pub(super) async fn collect(&mut self, findings: &mut Findings) -> Result<(), String> {
-        let answer = self.ask(true).await;
+        let answer = self.line.ask(true).await;
         findings.set(MetricId::RedisUp, f64::from(u8::from(!matches!(answer, Err(Failure::Down(_))))));
         let outcome = match answer {
             Ok((round_trip, text)) => {

@@ -8,7 +8,7 @@ mod text;
 
 use crate::{console::Console, requests::RouteFigures, spine::slot::Published};
 use headroom_model::{
-    MetricId, Sample,
+    Sample,
     metric::{CATALOGUE, Kind},
 };
 use names::{exposed, is_of_console};
@@ -67,18 +67,12 @@ fn requests(out: &mut Exposition, routes: &[RouteFigures]) {
     out.family("headroom_http_request_errors_total", Type::Counter, help, by_route(|route| route.errors));
 }
 
-/// The Prometheus name of a metric.
-#[must_use]
-pub fn name_of(metric: MetricId) -> String {
-    exposed(metric.metric()).name
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::collect::{Observation, ServerFacts};
     use headroom_model::{
-        TargetId, Timestamp,
+        MetricId, TargetId, Timestamp,
         health::Health,
         live::LiveUpdate,
         sample::Figures,

@@ -37,7 +37,7 @@ const FLUSH_EVERY: Duration = Duration::from_secs(15);
 /// Upkeep runs once in so many flushes (a quarter of an hour), and every time while there is a backlog.
 const FLUSHES_AN_UPKEEP: u32 = 60;
 /// How long the last flush may take when the console stops.
-const LAST_FLUSH: Duration = Duration::from_secs(5);
+pub(crate) const LAST_FLUSH: Duration = Duration::from_millis(2500);
 
 /// Samples on their way into the store, and the way back as series.
 pub struct History {
@@ -184,7 +184,7 @@ impl History {
     }
 
     /// Flushes every quarter of a minute and keeps the store within its retention, until told to stop; then flushes all,
-    /// within five seconds.
+    /// within two and a half seconds.
     pub async fn run(&self, stop: CancellationToken) {
         let mut ticks = interval(FLUSH_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

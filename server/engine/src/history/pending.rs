@@ -13,7 +13,7 @@ const BATCH_MINUTES: usize = 10;
 
 #[derive(Debug, Default)]
 pub struct Pending {
-    minutes: BTreeMap<Timestamp, BTreeMap<MetricId, (Tally, f64)>>,
+    minutes: BTreeMap<Timestamp, BTreeMap<MetricId, Tally>>,
     /// What is being written, or was and got no answer. It keeps its name until the store has confirmed it, so that
     /// sending it again never counts twice.
     batch: Option<Batch>,
@@ -31,13 +31,7 @@ impl Pending {
     pub fn add(&mut self, sample: &Sample) -> Option<Timestamp> {
         let minute = self.minutes.entry(sample.at.floor_to(MINUTE_MS)).or_default();
         for (metric, value) in super::measured(sample) {
-            minute
-                .entry(metric)
-                .and_modify(|(tally, last)| {
-                    tally.merge(&Tally::of(value));
-                    *last = value;
-                })
-                .or_insert((Tally::of(value), value));
+            minute.entry(metric).and_modify(|tally| tally.merge(&Tally::of(value))).or_insert(Tally::of(value));
         }
         if self.minutes.len() > MOST_MINUTES { self.minutes.pop_first().map(|(at, _)| at) } else { None }
     }
@@ -52,7 +46,7 @@ impl Pending {
                     break;
                 }
                 let (at, figures) = minute.remove_entry();
-                rows.extend(figures.into_iter().map(|(metric, (tally, last))| MinuteRow { metric, at, tally, last }));
+                rows.extend(figures.into_iter().map(|(metric, tally)| MinuteRow { metric, at, tally }));
             }
             if !rows.is_empty() {
                 self.batch = Some(Batch { id: Uuid::now_v7(), rows: rows.into() });
@@ -79,7 +73,7 @@ impl Pending {
         let batch = self.batch.iter().flat_map(|batch| batch.rows.iter());
         let batch = batch.filter(|row| row.metric == metric).map(|row| (row.at, &row.tally));
         let minutes = self.minutes.range(grid.from..grid.end());
-        let minutes = minutes.filter_map(|(at, figures)| Some((*at, &figures.get(&metric)?.0)));
+        let minutes = minutes.filter_map(|(at, figures)| Some((*at, figures.get(&metric)?)));
         for (at, tally) in batch.chain(minutes) {
             if let Some(slot) = grid.slot_of(at).and_then(|slot| slots.get_mut(slot)) {
                 merge_into(slot, tally);
@@ -108,7 +102,7 @@ mod tests {
         assert!(pending.next_batch(START.plus_millis(59_999)).is_none());
         let batch = pending.next_batch(START.plus_millis(60_000)).unwrap();
         let tally = Tally { sum: 4.0, min: 1.0, max: 3.0, count: 2 };
-        assert_eq!(*batch.rows, [MinuteRow { metric: MetricId::Queries, at: START, tally, last: 3.0 }]);
+        assert_eq!(*batch.rows, [MinuteRow { metric: MetricId::Queries, at: START, tally }]);
     }
 
     #[test]

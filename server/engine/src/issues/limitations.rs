@@ -14,11 +14,16 @@ pub(super) fn draw(observation: &Observation) -> Vec<Issue> {
 
 fn issue(limitation: &Limitation) -> Issue {
     let Limitation { what, remedy } = limitation;
-    let verb = remedy.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
-    let label = match verb.as_str() {
-        "GRANT" => "Grant",
-        "CREATE" => "Install",
-        _ => "Change",
+    let verb = remedy.split_whitespace().next().unwrap_or_default();
+    let label = match verb {
+        "GRANT" => Some("Grant"),
+        "CREATE" => Some("Install"),
+        "ALTER" => Some("Change"),
+        _ => None,
+    };
+    let remedy = match label {
+        Some(label) => Remedy::Sql { label: label.to_owned(), sql: remedy.clone() },
+        None => Remedy::Text { text: remedy.clone() },
     };
     Issue {
         id: format!("limitation:{}", slug(what)),
@@ -26,7 +31,7 @@ fn issue(limitation: &Limitation) -> Issue {
         band: None,
         title: what.trim_end_matches('.').to_owned(),
         detail: "Until then these figures are unknown".to_owned(),
-        remedy: Some(Remedy::Sql { label: label.to_owned(), sql: remedy.clone() }),
+        remedy: Some(remedy),
         gain: None,
     }
 }

@@ -134,7 +134,7 @@ mod tests {
     fn sql(issue: &Issue) -> &str {
         match issue.remedy.as_ref().unwrap() {
             Remedy::Sql { sql, .. } => sql,
-            Remedy::Open(link) => panic!("a link: {link:?}"),
+            other => panic!("no statement: {other:?}"),
         }
     }
 
@@ -213,6 +213,10 @@ mod tests {
         assert_eq!(issues[0].title, "One statement takes 61 % of the execution time, 612 ms a call");
         assert_eq!(issues[0].kind, IssueKind::Active);
         assert!(sql(&issues[0]).starts_with("EXPLAIN (GENERIC_PLAN) SELECT"));
+        // What is left of a constant that was replaced is not valid SQL.
+        let whole = std::mem::replace(&mut seen.statements[0].text, "SELECT INTERVAL ? FROM orders".into());
+        assert!(matches!(draw(&seen)[0].remedy, Some(Remedy::Open(_))));
+        seen.statements[0].text = whole;
         seen.facts.postgres_version = Some("15.8".into());
         assert!(matches!(draw(&seen)[0].remedy, Some(Remedy::Open(_))));
     }
@@ -243,6 +247,21 @@ mod tests {
         let ids: std::collections::BTreeSet<&str> = issues.iter().map(|issue| issue.id.as_str()).collect();
         assert_eq!(ids.len(), issues.len(), "ids are unique");
         assert_eq!(issues, draw(&seen));
+    }
+
+    #[test]
+    fn what_is_no_statement_is_not_offered_as_one() {
+        let mut seen = observation(&[]);
+        let mut remedy = |remedy: &str| {
+            seen.limitations = vec![Limitation { what: "Figures cannot be read.".into(), remedy: remedy.into() }];
+            draw(&seen)[0].remedy.clone().unwrap()
+        };
+        for statement in ["GRANT pg_monitor TO a;", "ALTER SYSTEM SET x = 1; -- then restart PostgreSQL"] {
+            assert!(matches!(remedy(statement), Remedy::Sql { sql, .. } if sql == statement));
+        }
+        for words in ["ACL SETUSER a +info", "Update PostgreSQL.", "Add x.\nCREATE EXTENSION x;"] {
+            assert_eq!(remedy(words), Remedy::Text { text: words.into() });
+        }
     }
 
     #[test]

@@ -45,13 +45,14 @@ pub(super) fn draw(observation: &Observation, health: &Health) -> Option<Issue> 
     })
 }
 
-/// The statement that shows the plan, or the charts where the server cannot explain a normalised statement (before 16).
+/// The statement that shows the plan, or the charts where the server cannot explain it: before 16 no normalised statement,
+/// and never one in which a constant was replaced by `?`.
 pub(super) fn explain(statement: &StatementFigures, observation: &Observation) -> Remedy {
     let major = observation.facts.postgres_version.as_deref().and_then(|v| v.split('.').next()?.parse::<u32>().ok());
     let text = statement.text.trim().trim_end_matches(';');
     let verb = text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
     let explainable = matches!(verb.as_str(), "SELECT" | "WITH" | "INSERT" | "UPDATE" | "DELETE" | "MERGE");
-    if major.is_some_and(|major| major >= 16) && explainable && text.chars().count() < TEXT_MAX {
+    if major.is_some_and(|major| major >= 16) && explainable && !text.contains('?') && text.chars().count() < TEXT_MAX {
         Remedy::Sql { label: "Show plan".to_owned(), sql: format!("EXPLAIN (GENERIC_PLAN) {text};") }
     } else {
         open_trends(&observation.sample.target)

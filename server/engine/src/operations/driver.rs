@@ -9,14 +9,19 @@ use headroom_model::{
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
+    sync::watch,
     task::{JoinError, JoinHandle},
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, sleep},
 };
 
 /// Between two steps on the live feed.
 const FEED_EVERY: Duration = Duration::from_millis(250);
-/// Feed steps between two writes to the state store: every five seconds.
+/// Feed steps between two states that are saved: every five seconds.
 const STEPS_A_WRITE: u32 = 20;
+
+/// Pauses between attempts to save the end: the first, and how many, each twice as long as the one before. About four
+/// minutes; what is not stored then is marked as interrupted when the console starts again.
+const END_RETRIES: (Duration, u32) = (Duration::from_secs(1), 8);
 
 pub(super) struct Driver {
     context: OperationContext,
@@ -55,9 +60,9 @@ impl Driver {
         F: FnOnce(OperationContext) -> Work + Send + 'static,
         Work: Future<Output = Result<Done, Failure>> + Send + 'static,
     {
-        if let Some(queued) = self.shared().register.get(&self.context.id) {
-            self.shared().save(&queued).await;
-        }
+        let Some(queued) = self.shared().register.get(&self.context.id) else { return };
+        let (states, newest) = watch::channel(queued);
+        let saving = self.shared().tasks.spawn(save_states(self.shared().clone(), newest));
         let place = tokio::select! {
             biased;
             () = self.context.cancelled.cancelled() => None,
@@ -66,27 +71,27 @@ impl Driver {
         let end = match place {
             None => End::cancelled("Stopped before it began; nothing was done."),
             Some(_place) => {
-                self.begin().await;
+                self.begin(&states);
                 let context = self.context.clone();
                 // A task of its own: a panic ends the work, not the driver.
                 let task = tokio::spawn(async move { work(context).await });
-                self.follow(task).await
+                self.follow(task, &states).await
             }
         };
-        self.end(end).await;
+        self.end(end, states, saving).await;
     }
 
-    async fn begin(&self) {
+    fn begin(&self, states: &watch::Sender<Operation>) {
         let now = self.shared().clock.now();
         if let Some(operation) = self.shared().register.begin(&self.context.id, now) {
             let detail = operation.reason.clone();
             self.mark(&operation, format!("{} started", operation.title), detail, None);
             self.shared().feed.send(LiveMessage::Operation(operation.clone()));
-            self.shared().save(&operation).await;
+            states.send_replace(operation);
         }
     }
 
-    async fn follow(&self, mut task: JoinHandle<Result<Done, Failure>>) -> End {
+    async fn follow(&self, mut task: JoinHandle<Result<Done, Failure>>, states: &watch::Sender<Operation>) -> End {
         let shared = self.shared();
         let mut step = interval(FEED_EVERY);
         step.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -105,7 +110,7 @@ impl Driver {
                     }
                     steps = (steps + 1) % STEPS_A_WRITE;
                     if steps == 0 && let Some(operation) = shared.register.changed(&self.context.id, &mut saved) {
-                        shared.save(&operation).await;
+                        states.send_replace(operation);
                     }
                 }
             }
@@ -126,7 +131,7 @@ impl Driver {
         }
     }
 
-    async fn end(&self, end: End) {
+    async fn end(&self, end: End, states: watch::Sender<Operation>, saving: JoinHandle<()>) {
         let shared = self.shared();
         let now = shared.clock.now();
         let ended = shared.register.change(&self.context.id, |operation| {
@@ -146,10 +151,13 @@ impl Driver {
         self.mark(&operation, title, Some(end.outcome.clone()), band);
         shared.feed.send(LiveMessage::Operation(operation.clone()));
         let succeeded = end.state == OperationState::Succeeded;
-        tokio::join!(
-            shared.save(&operation),
-            shared.audit(&operation, &self.actor, &operation.kind, end.outcome, succeeded),
-        );
+        states.send_replace(operation.clone());
+        drop(states);
+        let (saved, ()) =
+            tokio::join!(saving, shared.audit(&operation, &self.actor, &operation.kind, end.outcome, succeeded),);
+        if saved.is_err() {
+            tracing::error!(operation = operation.id, "the end of an operation was not stored");
+        }
     }
 
     fn mark(&self, operation: &Operation, title: String, detail: Option<String>, band: Option<Band>) {
@@ -162,5 +170,37 @@ impl Driver {
             detail,
             actor: Some(operation.actor.clone()),
         });
+    }
+}
+
+/// Saves the newest state whenever there is a newer one. Ends when the last one, whose sender is gone, is saved.
+async fn save_states(shared: Arc<Shared>, mut newest: watch::Receiver<Operation>) {
+    loop {
+        let state = newest.borrow_and_update().clone();
+        if state.state.is_final() {
+            return save_end(&shared, &state).await;
+        }
+        shared.save(&state).await;
+        if newest.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A state that is missed is followed by another one; the end is not.
+async fn save_end(shared: &Shared, end: &Operation) {
+    let (mut pause, retries) = END_RETRIES;
+    for _ in 0..retries {
+        if shared.save(end).await || shared.abandon.is_cancelled() {
+            return;
+        }
+        tokio::select! {
+            () = sleep(pause) => pause *= 2,
+            // One more attempt, then the process ends.
+            () = shared.stop.cancelled() => {
+                shared.save(end).await;
+                return;
+            }
+        }
     }
 }

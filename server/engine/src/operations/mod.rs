@@ -2,7 +2,8 @@
 //!
 //! A supervisor runs them with bounded concurrency, writes them to the state store, streams them on the live feed,
 //! records them in the audit and marks the timeline. Work that panics fails its operation and nothing else. A state
-//! store that does not answer delays no work: what it misses is logged.
+//! store that does not answer delays no work: states are saved beside it, the newest wins, and the end is sent again until
+//! it is stored or the console stops.
 
 mod driver;
 mod rate;
@@ -29,9 +30,11 @@ pub const CONCURRENT_MAX: usize = 4;
 /// Operations that wait for a free place.
 pub const QUEUE_MAX: usize = 100;
 /// How long work may take to notice that the console stops, before it is ended.
-const STOP_GRACE: Duration = Duration::from_secs(4);
+const STOP_GRACE: Duration = Duration::from_secs(2);
 /// How long writing down its end may take then.
 const END_GRACE: Duration = Duration::from_secs(1);
+/// How long stopping takes at most.
+pub(crate) const SHUTDOWN: Duration = Duration::from_secs(STOP_GRACE.as_secs() + END_GRACE.as_secs());
 /// One attempt to write to the state store.
 const WRITE: Duration = Duration::from_secs(5);
 
@@ -239,14 +242,15 @@ impl Operations {
 }
 
 impl Shared {
-    /// Writes an operation down; a store that does not answer is logged, never waited for beyond [`WRITE`].
-    async fn save(&self, operation: &Operation) {
+    /// Writes an operation down; waits for the store no longer than [`WRITE`]. False: it was logged instead.
+    async fn save(&self, operation: &Operation) -> bool {
         let problem = match timeout(WRITE, self.store.save_operation(operation)).await {
-            Ok(Ok(())) => return,
+            Ok(Ok(())) => return true,
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("the state store did not answer within {WRITE:?}"),
         };
         tracing::error!(operation = operation.id, problem, "operation not stored");
+        false
     }
 
     async fn audit(&self, operation: &Operation, actor: &Actor, action: &str, outcome: String, succeeded: bool) {

@@ -259,6 +259,25 @@ async fn shutdown_ends_work_that_does_not_listen() {
 }
 
 #[tokio::test]
+async fn a_store_that_does_not_answer_delays_no_work_and_gets_the_end() {
+    use sqlx::{Connection, SqliteConnection};
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}/state.db", folder.path().display());
+    let mut bench = over(store::open(&url).await.unwrap()).await;
+    let mut writer = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut writer).await.unwrap();
+    let begun = std::time::Instant::now();
+    let operation = bench.operations.start(spec("Warm"), |_| async { done() }).await.unwrap();
+    let ended = bench.until(&operation.id, OperationState::Succeeded).await;
+    assert!(begun.elapsed() < Duration::from_secs(4), "it took {:?}", begun.elapsed());
+    assert_eq!(bench.store.operations(None, 10).await.unwrap(), []);
+    sqlx::raw_sql("ROLLBACK").execute(&mut writer).await.unwrap();
+    let stored = async { while bench.store.operations(None, 10).await.unwrap() != [ended.clone()] {} };
+    timeout(Duration::from_secs(20), stored).await.expect("the end is stored");
+    bench.finish().await;
+}
+
+#[tokio::test]
 async fn what_an_earlier_process_left_is_failed_at_the_start() {
     let first = bench().await;
     let store = first.store.clone();

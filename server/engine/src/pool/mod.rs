@@ -15,7 +15,7 @@ mod session;
 
 pub use error::PoolError;
 pub use lease::Lease;
-pub(crate) use session::read_url;
+pub use session::read_url;
 
 use crate::{clock::Clock, target::TargetConfig};
 use hdrhistogram::Histogram;
@@ -155,18 +155,11 @@ impl fmt::Debug for Pools {
 }
 
 impl Pools {
-    /// Lanes for a target; nothing connects before it is asked to.
+    /// Lanes for another application in this process: connections carry `application/lane` as `application_name`. Nothing
+    /// connects before it is asked to.
     ///
     /// # Errors
     /// The connection string cannot be read. The error does not repeat it: it holds a password.
-    pub fn new(config: &TargetConfig) -> Result<Self, PoolError> {
-        Self::named(config, APPLICATION)
-    }
-
-    /// Lanes for another application in this process: connections carry `application/lane` as `application_name`.
-    ///
-    /// # Errors
-    /// As [`Pools::new`].
     pub fn named(config: &TargetConfig, application: &str) -> Result<Self, PoolError> {
         Ok(Self::with_options(&read_url(&config.database_url)?, config.pool, application))
     }

@@ -52,7 +52,10 @@ const KNOWN: &[&str] = &[
 
 /// Reads a connection string. Parameters that the driver does not know are left out and named in the log: the driver
 /// itself would log their values as well.
-pub(crate) fn read_url(url: &str) -> Result<PgConnectOptions, PoolError> {
+///
+/// # Errors
+/// It cannot be read. The error names the rule it breaks, not the string.
+pub fn read_url(url: &str) -> Result<PgConnectOptions, PoolError> {
     if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
         return Err(PoolError::Url("it does not start with postgres:// or postgresql://".into()));
     }

@@ -8,6 +8,7 @@ use headroom_model::{
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// Messages a slow reader may lag behind before it misses some.
 const FEED_CAPACITY: usize = 256;
@@ -22,13 +23,16 @@ const ATTEMPT: Duration = Duration::from_secs(5);
 pub(crate) struct Feed {
     store: Arc<dyn StateStore>,
     sender: broadcast::Sender<Arc<LiveMessage>>,
-    backlog: mpsc::Sender<NewEvent>,
+    backlog: mpsc::Sender<Waiting>,
 }
+
+/// An event and the name under which it is stored, however often it is sent.
+type Waiting = (Uuid, NewEvent);
 
 /// Stores events that nobody waits for. Run it as long as the console lives.
 pub(crate) struct Recorder {
     feed: Arc<Feed>,
-    waiting: mpsc::Receiver<NewEvent>,
+    waiting: mpsc::Receiver<Waiting>,
 }
 
 impl Feed {
@@ -50,16 +54,16 @@ impl Feed {
     }
 
     /// Stores an event and shows it.
-    pub async fn mark(&self, event: &NewEvent) -> Result<Event, StoreError> {
-        let event = self.store.add_event(event).await?;
+    pub async fn mark(&self, uid: Uuid, event: &NewEvent) -> Result<Event, StoreError> {
+        let event = self.store.add_event(uid, event).await?;
         self.send(LiveMessage::Event(event.clone()));
         Ok(event)
     }
 
     /// Stores and shows an event soon, without waiting. When the backlog is full, the event is only logged.
     pub fn mark_soon(&self, event: NewEvent) {
-        if let Err(error) = self.backlog.try_send(event) {
-            let (mpsc::error::TrySendError::Full(event) | mpsc::error::TrySendError::Closed(event)) = error;
+        if let Err(error) = self.backlog.try_send((Uuid::now_v7(), event)) {
+            let (mpsc::error::TrySendError::Full((_, event)) | mpsc::error::TrySendError::Closed((_, event))) = error;
             tracing::error!(at = %event.at.to_rfc3339(), title = event.title, "event not stored");
         }
     }
@@ -72,7 +76,7 @@ impl Recorder {
             tokio::select! {
                 biased;
                 event = self.waiting.recv() => match event {
-                    Some(event) => self.store(event, &stop).await,
+                    Some((uid, event)) => self.store(uid, event, &stop).await,
                     None => return,
                 },
                 () = stop.cancelled() => return,
@@ -80,10 +84,10 @@ impl Recorder {
         }
     }
 
-    async fn store(&self, event: NewEvent, stop: &CancellationToken) {
+    async fn store(&self, uid: Uuid, event: NewEvent, stop: &CancellationToken) {
         let mut pause = RETRY.0;
         loop {
-            let problem = match tokio::time::timeout(ATTEMPT, self.feed.mark(&event)).await {
+            let problem = match tokio::time::timeout(ATTEMPT, self.feed.mark(uid, &event)).await {
                 Ok(Ok(_)) => return,
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => format!("the state store did not answer within {ATTEMPT:?}"),

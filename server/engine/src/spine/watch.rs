@@ -3,7 +3,9 @@
 use super::{feed::Feed, process::SharedProcess, reach::ReachTracker, slot::Slot};
 use crate::{
     clock::Clock,
-    collect::{CollectSettings, Collector, Observation, STATEMENTS_RESET, ServerFacts},
+    collect::{
+        COLLECT_BUDGET, CollectSettings, Collector, Heartbeat, Observation, Pulse, STATEMENTS_RESET, ServerFacts,
+    },
     health::{HealthSettings, HealthTracker},
     history::History,
     issues,
@@ -16,7 +18,7 @@ use headroom_model::{
     sample::Figures,
     target::{Limitation, TargetInfo},
 };
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -35,12 +37,12 @@ pub(crate) struct Readers {
     pub process: Arc<SharedProcess>,
 }
 
-/// Watches one target: one at a time, heartbeat or collection.
+/// Watches one target.
 pub(crate) struct Watch {
     readers: Readers,
     slot: Arc<Slot>,
     settings: CollectSettings,
-    collector: Collector,
+    pulse: Pulse,
     tracker: HealthTracker,
     postgres: ReachTracker,
     redis: ReachTracker,
@@ -56,7 +58,7 @@ impl Watch {
     pub fn new(readers: Readers, slot: Arc<Slot>, collect: CollectSettings, health: HealthSettings) -> Self {
         let target = slot.target.clone();
         Watch {
-            collector: Collector::new(target.clone(), readers.clock.clone(), collect),
+            pulse: Pulse::new(target.clone()),
             tracker: HealthTracker::new(health),
             postgres: ReachTracker::new("PostgreSQL", true),
             redis: ReachTracker::new("Redis", target.redis.is_some()),
@@ -72,13 +74,14 @@ impl Watch {
 
     /// Watches until told to stop. `delay` sets targets apart, so that they are not all asked at once.
     pub async fn run(mut self, delay: Duration, stop: CancellationToken) {
+        let mut collector = Collector::new(self.slot.target.clone(), self.readers.clock.clone(), self.settings);
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.watch(delay) => {}
+            () = self.watch(&mut collector, delay) => {}
         }
     }
 
-    async fn watch(&mut self, delay: Duration) {
+    async fn watch(&mut self, collector: &mut Collector, delay: Duration) {
         sleep(delay).await;
         let mut sample = interval(self.settings.live_every);
         let mut heartbeat = interval(self.settings.heartbeat_every);
@@ -88,10 +91,10 @@ impl Watch {
         loop {
             tokio::select! {
                 biased;
-                _ = sample.tick() => self.collect().await,
+                _ = sample.tick() => self.collect(collector).await,
                 _ = heartbeat.tick() => {
                     if self.heartbeat().await {
-                        self.collect().await;
+                        self.collect(collector).await;
                         sample.reset();
                     }
                 }
@@ -112,7 +115,11 @@ impl Watch {
     }
 
     async fn ask(&mut self) {
-        let signs = self.collector.heartbeat().await;
+        let signs = self.pulse.ask().await;
+        self.notice(signs);
+    }
+
+    fn notice(&mut self, signs: Heartbeat) {
         self.notice_postgres(signs.postgres);
         if let Some(redis) = signs.redis {
             self.notice_redis(redis);
@@ -136,8 +143,8 @@ impl Watch {
         }
     }
 
-    async fn collect(&mut self) {
-        let observation = self.observe().await;
+    async fn collect(&mut self, collector: &mut Collector) {
+        let observation = self.observe(collector).await;
         let failed = |error: &Option<String>, reach: &ReachTracker| error.is_some() && !reach.is_down();
         if failed(&observation.postgres_error, &self.postgres) || failed(&observation.redis_error, &self.redis) {
             // A collection also fails when the server is merely slow. Whether it answers is for the heartbeat to say.
@@ -152,21 +159,31 @@ impl Watch {
         self.publish(observation);
     }
 
-    /// Collects. A server that has been quick so far and is late now is asked for a sign of life in between: an outage that
-    /// begins during a collection is to be seen as soon as any other. One that is always slow is not asked twice.
-    async fn observe(&mut self) -> Observation {
+    /// Collects. A server that has been quick so far and is late now is asked for a sign of life meanwhile: an outage that
+    /// begins during a collection is to be seen as soon as any other. One that is always slow is not asked twice. The
+    /// collection goes on beside it: its counters have moved, and giving it up would lose what lies between.
+    async fn observe(&mut self, collector: &mut Collector) -> Observation {
         let process = self.readers.process.figures();
         let begun = Instant::now();
+        let mut collection = pin!(collector.collect(&process));
         if self.is_quick {
-            match timeout(LATE, self.collector.collect(&process)).await {
-                Ok(observation) => return observation,
-                Err(_) => self.ask().await,
+            if let Ok(observation) = timeout(LATE, &mut collection).await {
+                return observation;
             }
-            if self.postgres.is_down() {
-                return self.outage();
+            let (pulse, was_down) = (self.pulse.clone(), self.postgres.is_down());
+            tokio::select! {
+                signs = pulse.ask() => self.notice(signs),
+                observation = &mut collection => {
+                    self.is_quick = false;
+                    return observation;
+                }
+            }
+            if self.postgres.is_down() && !was_down {
+                let outage = self.outage();
+                self.publish(outage);
             }
         }
-        let observation = self.collector.collect(&process).await;
+        let observation = collection.await;
         self.is_quick = begun.elapsed() < LATE;
         observation
     }
@@ -261,7 +278,10 @@ impl Watch {
     fn is_own_reset(&self, event: &NewEvent) -> bool {
         let own = self.slot.statements_reset_at.get();
         event.title == STATEMENTS_RESET
-            && own.is_some_and(|own| event.at >= own && event.at.since(own).as_millis() < OWN_RESET_NOTICED_WITHIN_MS)
+            && own.is_some_and(|own| {
+                // An event is dated to the start of its collection, which may have begun before the reset.
+                own.since(event.at) <= COLLECT_BUDGET && event.at.since(own).as_millis() < OWN_RESET_NOTICED_WITHIN_MS
+            })
     }
 }
 

@@ -18,7 +18,7 @@ use headroom_model::{
     event::{Event, EventKind, NewEvent},
     operation::Operation,
 };
-use std::{io, path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// Why the state store could not answer.
@@ -72,8 +72,6 @@ pub struct MinuteRow {
     pub at: Timestamp,
     /// The measurements of the minute.
     pub tally: Tally,
-    /// The newest of them.
-    pub last: f64,
 }
 
 /// Where the stored history of a target begins.
@@ -213,8 +211,8 @@ pub trait StateStore: Send + Sync + 'static {
     /// Bytes of its tables and indexes.
     async fn size_bytes(&self) -> Result<u64, StoreError>;
 
-    /// Merges minutes, and the hours they belong to, in one transaction: sum and count add up, min and max widen, last is
-    /// what was written last. `batch` names the call: one that is sent again because its answer was lost counts once.
+    /// Merges minutes, and the hours they belong to, in one transaction: sum and count add up, min and max widen.
+    /// `batch` names the call: one that is sent again because its answer was lost counts once.
     async fn merge_minutes(&self, batch: Uuid, target: &TargetId, rows: &[MinuteRow]) -> Result<(), StoreError>;
     /// What was measured in each slot of a grid, one column a metric in the order asked. Hours answer where the slots are
     /// hours or more, minutes elsewhere.
@@ -229,8 +227,8 @@ pub trait StateStore: Send + Sync + 'static {
     /// Removes what is past its retention, a bounded number of rows a call.
     async fn upkeep(&self, now: Timestamp, retention: Retention) -> Result<Upkeep, StoreError>;
 
-    /// Adds an event.
-    async fn add_event(&self, event: &NewEvent) -> Result<Event, StoreError>;
+    /// Adds an event. `uid` names the call: one that is sent again because its answer was lost adds nothing.
+    async fn add_event(&self, uid: Uuid, event: &NewEvent) -> Result<Event, StoreError>;
     /// Reads events, newest first.
     async fn events(&self, query: &EventQuery) -> Result<Vec<Event>, StoreError>;
 
@@ -263,6 +261,12 @@ pub trait StateStore: Send + Sync + 'static {
     async fn session(&self, hash: &[u8], now: Timestamp) -> Result<Option<(StoredSession, Role)>, StoreError>;
     /// Ends a session.
     async fn remove_session(&self, hash: &[u8]) -> Result<(), StoreError>;
+
+    /// Takes the store for one console, or keeps it, for `term` from now by the store's own clock; false while another one
+    /// has it.
+    async fn hold(&self, holder: Uuid, term: Duration) -> Result<bool, StoreError>;
+    /// Gives the store free for another console.
+    async fn release(&self, holder: Uuid) -> Result<(), StoreError>;
 
     /// Stores an operation, new or moved.
     async fn save_operation(&self, operation: &Operation) -> Result<(), StoreError>;

@@ -34,7 +34,7 @@ fn row(metric: MetricId, minute: i64, values: &[f64]) -> MinuteRow {
     let mut tallies = values.iter().map(|value| Tally::of(*value));
     let mut tally = tallies.next().unwrap();
     tallies.for_each(|other| tally.merge(&other));
-    MinuteRow { metric, at: NOON.plus_millis(minute * MINUTE_MS), tally, last: *values.last().unwrap() }
+    MinuteRow { metric, at: NOON.plus_millis(minute * MINUTE_MS), tally }
 }
 
 fn hour_of_minutes(step_ms: i64) -> Grid {
@@ -113,8 +113,11 @@ async fn retention_prunes_each_kind_at_its_age() {
         for minute in [0, 24 * 60, 3 * 24 * 60] {
             store.merge_minutes(Uuid::now_v7(), &orders(), &[row(metric, minute, &[1.0])]).await.unwrap();
         }
-        store.add_event(&event(NOON, None, EventKind::Deploy)).await.unwrap();
-        let kept = store.add_event(&event(NOON.plus_millis(3 * DAY_MS), None, EventKind::Deploy)).await.unwrap();
+        store.add_event(Uuid::now_v7(), &event(NOON, None, EventKind::Deploy)).await.unwrap();
+        let kept = store
+            .add_event(Uuid::now_v7(), &event(NOON.plus_millis(3 * DAY_MS), None, EventKind::Deploy))
+            .await
+            .unwrap();
         store.add_audit(&audit("ann", NOON)).await.unwrap();
         store.save_operation(&operation("old", OperationState::Succeeded, 0)).await.unwrap();
         store.save_operation(&operation("running", OperationState::Running, 0)).await.unwrap();
@@ -149,6 +152,36 @@ fn event(at: Timestamp, target: Option<&str>, kind: EventKind) -> NewEvent {
 }
 
 #[tokio::test]
+async fn an_event_sent_twice_is_stored_once() {
+    on_each_backend(async |store| {
+        let (uid, event) = (Uuid::now_v7(), event(NOON, Some("orders"), EventKind::Outage));
+        let first = store.add_event(uid, &event).await.unwrap();
+        assert_eq!(store.add_event(uid, &event).await.unwrap(), first);
+        let other = store.add_event(Uuid::now_v7(), &event).await.unwrap();
+        let all = store.events(&EventQuery { limit: 10, ..EventQuery::default() }).await.unwrap();
+        assert_eq!(all, [other, first]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_console_holds_it_until_it_goes_or_its_term_ends() {
+    on_each_backend(async |store| {
+        let (one, other, term) = (Uuid::now_v7(), Uuid::now_v7(), Duration::from_secs(60));
+        assert!(store.hold(one, term).await.unwrap() && store.hold(one, term).await.unwrap());
+        assert!(!store.hold(other, term).await.unwrap());
+        store.release(other).await.unwrap();
+        assert!(!store.hold(other, term).await.unwrap(), "it was not the other's to give");
+        store.release(one).await.unwrap();
+        assert!(store.hold(other, Duration::ZERO).await.unwrap());
+        let taken = async { while !store.hold(one, term).await.unwrap() {} };
+        tokio::time::timeout(Duration::from_secs(20), taken).await.expect("a term that ended is over");
+        assert!(!store.hold(other, term).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn events_come_back_newest_first_and_filtered() {
     on_each_backend(async |store| {
         let mut stored = Vec::new();
@@ -158,7 +191,7 @@ async fn events_come_back_newest_first_and_filtered() {
                 .enumerate()
         {
             let at = NOON.plus_millis(i as i64 * 1000);
-            stored.push(store.add_event(&event(at, target, kind)).await.unwrap());
+            stored.push(store.add_event(Uuid::now_v7(), &event(at, target, kind)).await.unwrap());
         }
         assert!(stored[0].id < stored[1].id && stored[1].id < stored[2].id);
         let all = EventQuery { limit: 10, ..EventQuery::default() };

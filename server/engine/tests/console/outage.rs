@@ -5,10 +5,12 @@ use headroom_engine::{console::Console, store::EventQuery};
 use headroom_model::{
     Band, MetricId,
     event::{Event, EventKind},
+    live::LiveUpdate,
     range::Resolved,
     target::Reach,
 };
 use headroom_sandbox::{Postgres, PostgresOptions, Redis, RedisOptions};
+use sqlx::Connection;
 use std::time::{Duration, Instant};
 
 const SHOWN_WITHIN: Duration = Duration::from_secs(5);
@@ -86,6 +88,41 @@ async fn a_frozen_postgres_shows_within_five_seconds_and_so_does_its_return() {
     let woken = Instant::now();
     until(&console, "orders", |update| update.target.postgres.is_up()).await;
     assert!(woken.elapsed() < SHOWN_WITHIN, "shown after {:?}", woken.elapsed());
+    console.shutdown().await;
+}
+
+/// Delays the collector's own reading of pg_stat_statements while `delay` says so.
+const SLOW_DOWN: &str = "
+    CREATE EXTENSION IF NOT EXISTS pg_stat_statements SCHEMA public;
+    CREATE TABLE delay (seconds float8 NOT NULL);
+    INSERT INTO delay VALUES (0);
+    ALTER EXTENSION pg_stat_statements DROP FUNCTION pg_stat_statements(boolean);
+    ALTER FUNCTION pg_stat_statements(boolean) RENAME TO undelayed;
+    CREATE TABLE shape AS SELECT * FROM undelayed(false) LIMIT 0;
+    CREATE FUNCTION pg_stat_statements(showtext boolean) RETURNS SETOF shape LANGUAGE plpgsql AS $$
+        BEGIN
+            PERFORM pg_sleep(seconds) FROM public.delay;
+            RETURN QUERY SELECT * FROM public.undelayed(showtext);
+        END $$;";
+
+#[tokio::test]
+async fn a_late_collection_loses_nothing() {
+    let database = headroom_sandbox::test::database().await.unwrap();
+    let mut connection = database.connect().await.unwrap();
+    sqlx::raw_sql(SLOW_DOWN).execute(&mut connection).await.unwrap();
+    sqlx::raw_sql("CREATE TABLE items (id int)").execute(&mut connection).await.unwrap();
+    let console = start(&[("orders", database.url(), None)]).await;
+    let written = |update: &LiveUpdate| update.figures.get(&MetricId::RowsWritten).copied();
+    let quiet = until(&console, "orders", |update| written(update).is_some()).await;
+    assert!(written(&quiet).unwrap() < 1000.0);
+
+    // Longer than a collection may take before it counts as late, shorter than it takes at most.
+    let write = "UPDATE delay SET seconds = 2; INSERT INTO items SELECT generate_series(1, 100000)";
+    sqlx::raw_sql(write).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let late = until(&console, "orders", |update| written(update).is_some_and(|rate| rate > 1000.0)).await;
+    assert!(late.target.postgres.is_up());
+    assert!(late.figures[&MetricId::SelfCollectTime] >= 2000.0, "{:?}", late.figures);
     console.shutdown().await;
 }
 

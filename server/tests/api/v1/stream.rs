@@ -53,6 +53,23 @@ async fn feeds_end_when_the_console_stops() {
 }
 
 #[tokio::test]
+async fn a_feed_ends_with_the_access_of_its_reader() {
+    let (harness, tokens) = Harness::guarded().await;
+    let open = async |token: &str| {
+        let request = harness.request(reqwest::Method::GET, "/api/v1/stream").bearer_auth(token);
+        let mut feed = request.send().await.unwrap();
+        until(&mut feed, "update").await;
+        feed
+    };
+    let (mut viewer, mut admin) = (open(&tokens.viewer).await, open(&tokens.admin).await);
+    assert!(harness.console.access.remove_token("viewer").await.unwrap());
+    let end = async { while viewer.chunk().await.unwrap().is_some() {} };
+    tokio::time::timeout(Duration::from_secs(5), end).await.expect("the feed ends within 5 s");
+    until(&mut admin, "update").await;
+    harness.stop().await;
+}
+
+#[tokio::test]
 async fn feeds_are_bounded_and_places_are_given_back() {
     let harness = Harness::open().await;
     let mut feeds = Vec::new();

@@ -37,6 +37,12 @@ pub(super) async fn read(connection: &mut PgConnection, server: &Server, finding
         }
     }
     findings.set(MetricId::LocksHeld, held);
+    if server.version < 140_000 && !waits.is_empty() {
+        findings.limit(
+            "PostgreSQL 13 does not tell since when a session waits for a lock, so lock waits are not measured.",
+            "Update PostgreSQL to version 14 or newer.",
+        );
+    }
     // Where one wait's age is unknown, the longest is unknown.
     if let Some(ages) = waits.values().copied().collect::<Option<Vec<f64>>>() {
         findings.set(MetricId::LocksLongestWait, ages.iter().copied().fold(0.0, f64::max));

@@ -34,7 +34,7 @@ const ANSWER_SLACK: Duration = Duration::from_millis(200);
 /// The heavy part stays out of a collection whose live part took longer than this share of the time between samples.
 const SLOW_SHARE: u32 = 3;
 
-/// Failed heavy parts double the wait for the next, this often at most.
+/// Failures of what is read less often double the wait for the next attempt, this often at most.
 const MAX_DOUBLINGS: u32 = 3;
 
 /// Why a collection ended early.
@@ -73,6 +73,35 @@ struct Heavy {
     failures: u32,
 }
 
+/// Asks the server for a sign of life, on a connection that is open already where there is one. When that one breaks, a
+/// new one tells whether the server is gone or only ended that session.
+pub(super) async fn heartbeat(target: &Target) -> Result<(), String> {
+    let ask = async || {
+        let mut lease = target.pools.acquire(Lane::Monitor).await?;
+        match sqlx::query("SELECT /* headroom */ 1").execute(&mut *lease).await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                lease.discard();
+                Err(PoolError::Connect(error))
+            }
+        }
+    };
+    let beat = async {
+        match ask().await {
+            Err(PoolError::Connect(_)) => ask().await,
+            answer => answer,
+        }
+    };
+    match timeout(HEARTBEAT_TIMEOUT, beat).await {
+        Ok(answer) => answer.map_err(|error| target.explain(&error)),
+        Err(_) => Err(no_answer(target, HEARTBEAT_TIMEOUT)),
+    }
+}
+
+fn no_answer(target: &Target, within: Duration) -> String {
+    format!("PostgreSQL at {} did not answer within {} s", target.postgres_address, within.as_secs())
+}
+
 impl Postgres {
     pub(super) fn new(target: Arc<Target>, settings: CollectSettings) -> Self {
         Postgres {
@@ -98,35 +127,6 @@ impl Postgres {
         self.heavy.table_figures.clone()
     }
 
-    /// Asks the server for a sign of life, on a connection that is open already where there is one. When that one
-    /// breaks, a new one tells whether the server is gone or only ended that session.
-    pub(super) async fn heartbeat(&self) -> Result<(), String> {
-        let ask = async || {
-            let mut lease = self.target.pools.acquire(Lane::Monitor).await?;
-            match sqlx::query("SELECT /* headroom */ 1").execute(&mut *lease).await {
-                Ok(_) => Ok(()),
-                Err(error) => {
-                    lease.discard();
-                    Err(PoolError::Connect(error))
-                }
-            }
-        };
-        let beat = async {
-            match ask().await {
-                Err(PoolError::Connect(_)) => ask().await,
-                answer => answer,
-            }
-        };
-        match timeout(HEARTBEAT_TIMEOUT, beat).await {
-            Ok(answer) => answer.map_err(|error| self.target.explain(&error)),
-            Err(_) => Err(self.no_answer(HEARTBEAT_TIMEOUT)),
-        }
-    }
-
-    fn no_answer(&self, within: Duration) -> String {
-        format!("PostgreSQL at {} did not answer within {} s", self.target.postgres_address, within.as_secs())
-    }
-
     /// Reads all sources before `deadline`, then asks for a sign of life where one of them was late. The error says why
     /// there are no figures at all.
     pub(super) async fn collect(&mut self, findings: &mut Findings, deadline: Instant) -> Result<(), String> {
@@ -144,7 +144,7 @@ impl Postgres {
                     lease.discard();
                     findings.failed = true;
                     // While it answers, only slowly, what was read stays.
-                    let answer = self.heartbeat().await;
+                    let answer = heartbeat(&self.target).await;
                     findings.set(MetricId::DatabaseUp, f64::from(u8::from(answer.is_ok())));
                     answer
                 }
@@ -187,7 +187,7 @@ impl Postgres {
         };
         match timeout(REACH_TIMEOUT, reach).await {
             Ok(reached) => reached.map_err(|error| self.target.explain(&error)),
-            Err(_) => Err(self.no_answer(REACH_TIMEOUT)),
+            Err(_) => Err(no_answer(&self.target, REACH_TIMEOUT)),
         }
     }
 
@@ -213,8 +213,9 @@ impl Postgres {
         settle(timeout_at(by(), read).await, "input and output", server, findings)?;
         let read = self.checkpoints.read(connection, server, findings);
         settle(timeout_at(by(), read).await, "checkpoints", server, findings)?;
-        let read = self.statements.read(connection, server, self.settings.heavy_every, findings);
-        if let Some(statements) = settle(timeout_at(by(), read).await, "statements", server, findings)? {
+        let end = by();
+        let read = self.statements.read(connection, server, &self.settings, end, findings);
+        if let Some(statements) = settle(timeout_at(end, read).await, "statements", server, findings)? {
             self.statement_figures = statements;
         }
 

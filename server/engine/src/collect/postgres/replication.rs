@@ -25,12 +25,13 @@ impl Replication {
     }
 
     /// On a primary. A replica that has replayed everything is not behind, whatever the last measured delay says;
-    /// `replay_lag` is null on an idle server.
+    /// `replay_lag` is null on an idle server. `greatest` passes over nulls: what is not known would become zero.
     async fn ahead_of_replicas(&mut self, connection: &mut PgConnection, findings: &mut Findings) -> sqlx::Result<()> {
         let row = sqlx::query(
             "SELECT /* headroom */ pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8,
                 count(r.pid)::float8,
-                max(greatest(pg_wal_lsn_diff(w.lsn, r.replay_lsn), 0))::float8,
+                max(CASE WHEN r.replay_lsn IS NOT NULL
+                    THEN greatest(pg_wal_lsn_diff(w.lsn, r.replay_lsn), 0) END)::float8,
                 max(CASE WHEN r.replay_lsn >= w.lsn THEN 0 ELSE extract(epoch FROM r.replay_lag) * 1000 END)::float8
              FROM (SELECT pg_current_wal_lsn() AS lsn) w LEFT JOIN pg_stat_replication r ON true",
         )
@@ -53,12 +54,14 @@ impl Replication {
 /// that lost its primary falls behind.
 async fn behind_primary(connection: &mut PgConnection, findings: &mut Findings) -> sqlx::Result<()> {
     let row = sqlx::query(
-        "SELECT /* headroom */ greatest(pg_wal_lsn_diff(received, replayed), 0)::float8,
+        "SELECT /* headroom */ CASE WHEN received IS NOT NULL AND replayed IS NOT NULL
+                THEN greatest(pg_wal_lsn_diff(received, replayed), 0) END::float8,
             CASE WHEN received <= replayed AND EXISTS (SELECT FROM pg_stat_wal_receiver) THEN 0
-                ELSE greatest(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0) * 1000
+                WHEN applied IS NOT NULL THEN greatest(extract(epoch FROM clock_timestamp() - applied), 0) * 1000
             END::float8,
             (SELECT count(*) FROM pg_stat_replication)::float8
-         FROM (SELECT pg_last_wal_receive_lsn() AS received, pg_last_wal_replay_lsn() AS replayed) w",
+         FROM (SELECT pg_last_wal_receive_lsn() AS received, pg_last_wal_replay_lsn() AS replayed,
+                pg_last_xact_replay_timestamp() AS applied) w",
     )
     .fetch_one(connection)
     .await?;

@@ -1,6 +1,6 @@
 //! What the server is and can do: asked anew at every collection, because an extension or a setting may come any time.
 
-use crate::sql::{quote_identifier, quote_literal};
+use crate::sql::{load_statements, quote_identifier};
 use sqlx::{PgConnection, Row};
 
 /// Version of an extension: 1.10 comes after 1.9.
@@ -38,7 +38,8 @@ pub(super) struct Server {
     pub(super) database_oid: i64,
     pub(super) database: String,
     pub(super) statements: Option<Extension>,
-    pub(super) statements_loaded: bool,
+    /// Places for statements; none where the library is not loaded.
+    pub(super) statements_max: Option<i64>,
     role: String,
     /// Asked for only where pg_stat_statements is not loaded; none also where the role may not read it.
     preloaded: Option<String>,
@@ -63,7 +64,7 @@ impl Server {
                 (SELECT e.extversion FROM pg_extension e WHERE e.extname = 'pg_stat_statements'),
                 (SELECT n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
                     WHERE e.extname = 'pg_stat_statements'),
-                current_setting('pg_stat_statements.max', true) IS NOT NULL,
+                current_setting('pg_stat_statements.max', true)::int8,
                 CASE WHEN current_setting('pg_stat_statements.max', true) IS NULL THEN
                     (SELECT s.setting FROM pg_settings s WHERE s.name = 'shared_preload_libraries') END",
         )
@@ -87,7 +88,7 @@ impl Server {
                 .and_then(ExtensionVersion::parse)
                 .zip(schema)
                 .map(|(version, schema)| Extension { version, schema: quote_identifier(&schema) }),
-            statements_loaded: row.try_get(12)?,
+            statements_max: row.try_get(12)?,
             preloaded: row.try_get(13)?,
         })
     }
@@ -101,22 +102,8 @@ impl Server {
     pub(super) fn install_statements(&self) -> String {
         const CREATE: &str = "CREATE EXTENSION pg_stat_statements;";
         let mut steps = Vec::new();
-        if !self.statements_loaded {
-            steps.push(match self.preloaded.as_deref() {
-                None => "Add pg_stat_statements to shared_preload_libraries and restart PostgreSQL.".to_owned(),
-                Some(libraries) => {
-                    // Each library is a constant of its own: one constant with commas would be one name.
-                    let libraries: Vec<String> = libraries
-                        .split(',')
-                        .map(|name| name.trim().trim_matches('"'))
-                        .filter(|name| !name.is_empty())
-                        .chain(["pg_stat_statements"])
-                        .map(quote_literal)
-                        .collect();
-                    let list = libraries.join(", ");
-                    format!("ALTER SYSTEM SET shared_preload_libraries = {list}; -- then restart PostgreSQL")
-                }
-            });
+        if self.statements_max.is_none() {
+            steps.push(load_statements(self.preloaded.as_deref()));
         }
         if self.statements.is_none() {
             steps.push(CREATE.to_owned());
@@ -149,7 +136,7 @@ mod tests {
             database_oid: 5,
             database: "shop".into(),
             statements: None,
-            statements_loaded: loaded,
+            statements_max: loaded.then_some(5000),
             role: "watch\"er".into(),
             preloaded: preloaded.map(Into::into),
         }

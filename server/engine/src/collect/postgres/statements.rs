@@ -1,22 +1,23 @@
 //! `pg_stat_statements`: throughput and latency of all statements of the watched database, and each of them.
 //!
-//! Counters are read without texts: asking for any text makes the server load its whole text file. Texts are fetched for
-//! statements not seen before, at most every [`TEXTS_EVERY`]. The console's own statements are told by their mark
-//! ([`crate::sql::MARK`]) and figure nowhere but in the load that it puts on the target.
+//! Counters are read without texts: asking for any text makes the server load its whole text file. Statements not seen
+//! before are told apart into the console's own, which bear its mark ([`crate::sql::MARK`]) and figure nowhere but in the
+//! load that it puts on the target, and all others; of those, texts are kept of what may be shown. Both are asked for at
+//! most every [`TEXTS_EVERY`], and a server that takes too long to answer costs names, never figures.
 
 mod snapshot;
 
 use super::{
-    Findings, Server,
+    ANSWER_SLACK, Findings, MAX_DOUBLINGS, Server,
     server::{Extension, ExtensionVersion},
 };
 use crate::{
-    collect::{STATEMENTS_RESET, StatementFigures, latency::Mixture, literals::redact},
+    collect::{CollectSettings, STATEMENTS_RESET, StatementFigures, latency::Mixture, literals::redact},
     sql::MARK,
 };
 use headroom_model::{MetricId, Timestamp};
 use snapshot::{Change, Key, Snapshot, Totals};
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -26,29 +27,38 @@ const MAX_ROWS: usize = 50_000;
 /// Most statements handed on.
 const MAX_FIGURES: usize = 200;
 
+/// Statements whose text is asked for: what is shown and what may be next.
+const MAX_WANTED: usize = 2 * MAX_FIGURES;
+
+/// Texts kept. About 4 MB at most where texts are long.
+const MAX_TEXTS: usize = 2000;
+
 /// Longest text kept of a statement, in characters.
 const TEXT_CHARS: usize = 2000;
 
-/// Between two fetches of texts, after the first three.
+/// Between two fetches of texts, after the first three. Failures double it, [`MAX_DOUBLINGS`] times at most.
 const TEXTS_EVERY: Duration = Duration::from_secs(15);
+
+/// How long the server may take for texts.
+const TEXTS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// With less time than this left, texts wait for the next collection.
+const TEXTS_LEAST: Duration = Duration::from_millis(200);
 
 /// How long it is said that the server had to forget statements.
 const REMEMBER_EVICTION: Duration = Duration::from_secs(3600);
-
-/// What is known of a statement besides its counters.
-#[derive(Debug)]
-struct Known {
-    text: Arc<str>,
-    own: bool,
-}
 
 #[derive(Debug, Default)]
 pub(super) struct Statements {
     previous: Option<Arc<Snapshot>>,
     /// Start of the window that the figures of single statements cover, and its next start.
     window: Option<(Arc<Snapshot>, Arc<Snapshot>)>,
-    known: HashMap<Key, Known>,
+    /// Whether a statement is the console's own.
+    own: HashMap<Key, bool>,
+    /// By query id: one statement run by several roles has one text.
+    texts: HashMap<i64, Arc<str>>,
     text_fetches: u32,
+    text_failures: u32,
     texts_at: Option<Instant>,
     evicted_at: Option<Instant>,
     reset_seen: Option<Timestamp>,
@@ -56,17 +66,18 @@ pub(super) struct Statements {
 
 impl Statements {
     /// Reads the counters, sets the figures of the interval and returns the statements of the window: the last one to
-    /// two `heavy_every`, shorter after the start and after a reset.
+    /// two `heavy_every`, shorter after the start and after a reset. Ends by `end` where the server keeps its limits.
     pub(super) async fn read(
         &mut self,
         connection: &mut PgConnection,
         server: &Server,
-        heavy_every: Duration,
+        settings: &CollectSettings,
+        end: Instant,
         findings: &mut Findings,
     ) -> sqlx::Result<Vec<StatementFigures>> {
-        let (Some(extension), true) = (&server.statements, server.statements_loaded) else {
+        let (Some(extension), Some(places)) = (&server.statements, server.statements_max) else {
             self.forget();
-            let what = if server.statements_loaded { "not installed" } else { "not loaded by the server" };
+            let what = if server.statements_max.is_some() { "not installed" } else { "not loaded by the server" };
             findings.limit(
                 format!(
                     "Query figures need the extension pg_stat_statements, which is {what} (database \"{}\").",
@@ -83,30 +94,31 @@ impl Statements {
                 server.grant_monitor(),
             );
         }
-        self.learn(connection, extension, server.database_oid, &next).await?;
         let previous = self.previous.replace(Arc::clone(&next));
-        findings.facts.statements_reset_at = next.reset_at.map(Timestamp).max(self.reset_seen);
-        let Some(previous) = previous else {
-            self.window = Some((Arc::clone(&next), next));
-            return Ok(Vec::new());
-        };
-        match next.since(&previous) {
-            Change::Reset { missing, of } => {
-                self.reset_seen = Some(findings.at);
-                findings.facts.statements_reset_at = next.reset_at.map(Timestamp).max(self.reset_seen);
-                let detail = format!("{missing} of {of} statements start from zero.");
-                findings.statistics_reset(STATEMENTS_RESET, Some(detail));
-                self.window = Some((Arc::clone(&next), next));
-                return Ok(Vec::new());
-            }
-            Change::Moved(deltas) => self.interval_figures(&previous, &next, &deltas, findings),
+        let change = previous.as_ref().map(|previous| next.since(previous));
+        if let Some(Change::Reset { missing, of }) = change {
+            self.reset_seen = Some(findings.at);
+            let detail = format!("{missing} of {of} statements start from zero.");
+            findings.statistics_reset(STATEMENTS_RESET, Some(detail));
         }
-        self.mention_evictions(&previous, &next, findings);
-        Ok(self.window_figures(&next, heavy_every))
+        findings.facts.statements_reset_at = next.reset_at.map(Timestamp).max(self.reset_seen);
+        let window = match change {
+            Some(Change::Moved(_)) => self.window_deltas(&next, settings.heavy_every),
+            _ => {
+                self.window = Some((Arc::clone(&next), Arc::clone(&next)));
+                HashMap::new()
+            }
+        };
+        self.learn(connection, server, extension, settings, end, (&next, &window), findings).await?;
+        if let (Some(previous), Some(Change::Moved(deltas))) = (previous, change) {
+            self.interval_figures(&previous, &next, &deltas, findings);
+            self.mention_evictions(&previous, &next, places, findings);
+        }
+        Ok(if next.hidden > 0 { Vec::new() } else { self.figures(&window) })
     }
 
     fn is_own(&self, key: &Key) -> bool {
-        self.known.get(key).is_some_and(|known| known.own)
+        self.own.get(key).copied().unwrap_or(false)
     }
 
     fn interval_figures(
@@ -141,87 +153,175 @@ impl Statements {
         }
     }
 
-    fn mention_evictions(&mut self, previous: &Snapshot, next: &Snapshot, findings: &mut Findings) {
-        if next.evictions > previous.evictions {
+    fn mention_evictions(&mut self, previous: &Snapshot, next: &Snapshot, places: i64, findings: &mut Findings) {
+        let evictions = |snapshot: &Snapshot| snapshot.evictions.map(|(_, after)| after);
+        if evictions(next) > evictions(previous) {
             self.evicted_at = Some(next.taken);
         }
         if self.evicted_at.is_some_and(|at| next.taken.duration_since(at) < REMEMBER_EVICTION) {
             findings.limit(
                 "pg_stat_statements has more statements than places and forgets the rarest, so query totals are \
                  incomplete.",
-                "ALTER SYSTEM SET pg_stat_statements.max = 20000; -- then restart PostgreSQL",
+                format!(
+                    "ALTER SYSTEM SET pg_stat_statements.max = {}; -- then restart PostgreSQL",
+                    places.saturating_mul(2)
+                ),
             );
         }
     }
 
-    fn window_figures(&mut self, next: &Arc<Snapshot>, heavy_every: Duration) -> Vec<StatementFigures> {
+    /// What was added in the window.
+    fn window_deltas(&mut self, next: &Arc<Snapshot>, heavy_every: Duration) -> HashMap<Key, Totals> {
         let (start, following) = self.window.get_or_insert_with(|| (Arc::clone(next), Arc::clone(next)));
         if next.taken.duration_since(following.taken) >= heavy_every {
             *start = std::mem::replace(following, Arc::clone(next));
         }
-        let Change::Moved(deltas) = next.since(start) else { return Vec::new() };
-        if next.hidden > 0 {
-            return Vec::new();
+        match next.since(start) {
+            Change::Moved(deltas) => deltas,
+            Change::Reset { .. } => HashMap::new(),
         }
-        // One statement run by several roles is one statement to whoever reads the list.
-        let mut by_id: HashMap<i64, (Totals, Option<Arc<str>>)> = HashMap::new();
-        let mut all_ms = 0.0;
-        for (key, delta) in &deltas {
-            let known = self.known.get(key);
-            if known.is_some_and(|known| known.own) {
-                continue;
-            }
-            all_ms += delta.time_ms;
-            let (sum, text) = by_id.entry(key.query_id).or_default();
-            sum.add(delta);
-            *text = text.take().or_else(|| known.map(|known| Arc::clone(&known.text)));
-        }
-        let mut figures: Vec<(i64, Totals, Arc<str>)> =
-            by_id.into_iter().filter_map(|(id, (totals, text))| Some((id, totals, text?))).collect();
-        figures.sort_by(|a, b| b.1.time_ms.total_cmp(&a.1.time_ms).then(a.0.cmp(&b.0)));
-        figures.truncate(MAX_FIGURES);
-        figures.into_iter().map(|(id, totals, text)| totals.figures(id, &text, all_ms)).collect()
     }
 
-    /// Fetches the texts of statements not seen before and drops those that are gone.
+    /// The statements of others, most time first, and the time of all of them. One statement run by several roles is one
+    /// statement to whoever reads the list.
+    fn by_time(&self, window: &HashMap<Key, Totals>) -> (Vec<(i64, Totals)>, f64) {
+        let mut by_id: HashMap<i64, Totals> = HashMap::new();
+        for (key, delta) in window.iter().filter(|(key, _)| !self.is_own(key)) {
+            by_id.entry(key.query_id).or_default().add(delta);
+        }
+        let all_ms = by_id.values().map(|totals| totals.time_ms).sum();
+        let mut sorted: Vec<(i64, Totals)> = by_id.into_iter().collect();
+        sorted.sort_by(|a, b| b.1.time_ms.total_cmp(&a.1.time_ms).then(a.0.cmp(&b.0)));
+        (sorted, all_ms)
+    }
+
+    fn figures(&self, window: &HashMap<Key, Totals>) -> Vec<StatementFigures> {
+        let (sorted, all_ms) = self.by_time(window);
+        let named = sorted.iter().filter_map(|(id, totals)| Some((*id, totals, self.texts.get(id)?)));
+        named.take(MAX_FIGURES).map(|(id, totals, text)| totals.figures(id, text, all_ms)).collect()
+    }
+
+    /// Tells new statements apart, fetches the texts of those that may be shown, and drops what is gone. Sets a limit of
+    /// its own on the server, so that a text file that takes too long to load leaves the connection usable.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a reading has at hand; a struct of it would serve this call alone"
+    )]
     async fn learn(
         &mut self,
         connection: &mut PgConnection,
+        server: &Server,
         extension: &Extension,
-        database: i64,
-        next: &Snapshot,
+        settings: &CollectSettings,
+        end: Instant,
+        (next, window): (&Snapshot, &HashMap<Key, Totals>),
+        findings: &mut Findings,
     ) -> sqlx::Result<()> {
-        self.known.retain(|key, _| next.rows.contains_key(key));
+        self.own.retain(|key, _| next.rows.contains_key(key));
         let unseen: Vec<i64> =
-            next.rows.keys().filter(|key| !self.known.contains_key(key)).map(|key| key.query_id).collect();
-        let due = self.text_fetches < 3 || self.texts_at.is_none_or(|at| at.elapsed() >= TEXTS_EVERY);
-        if unseen.is_empty() || !due {
-            return Ok(());
-        }
-        let statement = format!(
-            "SELECT /* headroom */ userid::int8, queryid, left(query, 8192), position($3 IN query) > 0
-             FROM {}.pg_stat_statements(true) WHERE dbid = $1::oid AND queryid = ANY($2)",
-            extension.schema
-        );
-        let rows =
-            sqlx::query(AssertSqlSafe(statement)).bind(database).bind(&unseen).bind(MARK).fetch_all(connection).await?;
-        self.text_fetches = self.text_fetches.saturating_add(1);
-        self.texts_at = Some(Instant::now());
-        for row in rows {
-            // Null when the server lost its text file: asked again later.
-            let Some(text) = row.try_get::<Option<String>, _>(2)? else { continue };
-            let key = Key { user: row.try_get(0)?, query_id: row.try_get(1)? };
-            // Constants are $n already, except in utility statements (ALTER ROLE … PASSWORD).
-            let known = Known { text: redact(&text, TEXT_CHARS).into(), own: row.try_get(3)? };
-            self.known.insert(key, known);
+            next.rows.keys().filter(|key| !self.own.contains_key(key)).map(|key| key.query_id).collect();
+        let ranked: Vec<i64> = self.by_time(window).0.into_iter().map(|(id, _)| id).take(MAX_WANTED).collect();
+        let wanted: Vec<i64> = ranked.iter().filter(|id| !self.texts.contains_key(id)).copied().collect();
+        let pause = TEXTS_EVERY * 2_u32.pow(self.text_failures.min(MAX_DOUBLINGS));
+        let due =
+            (self.text_fetches < 3 && self.text_failures == 0) || self.texts_at.is_none_or(|at| at.elapsed() >= pause);
+        let limit = end.saturating_duration_since(Instant::now()).saturating_sub(ANSWER_SLACK).min(TEXTS_TIMEOUT);
+        if !unseen.is_empty() || !wanted.is_empty() {
+            if due && limit >= TEXTS_LEAST {
+                // Noted first: a server that is slow at this is not asked again at once.
+                self.texts_at = Some(Instant::now());
+                self.text_fetches = self.text_fetches.saturating_add(1);
+                limit_statements(connection, limit).await?;
+                let fetched = fetch_texts(connection, extension, server.database_oid, &unseen, &wanted).await;
+                if matches!(&fetched, Err(error) if !is_refusal(error)) {
+                    return fetched.map(drop);
+                }
+                limit_statements(connection, settings.statement_timeout).await?;
+                self.text_failures = if fetched.is_ok() { 0 } else { self.text_failures.saturating_add(1) };
+                self.remember(fetched.unwrap_or_default(), &ranked);
+            }
+            if self.text_failures > 0 {
+                findings.limit(
+                    "The server takes too long for the texts of statements, so new statements are left out of the list.",
+                    "Lower pg_stat_statements.max: its text file then gets smaller.",
+                );
+            }
         }
         Ok(())
+    }
+
+    fn remember(&mut self, fetched: Vec<Fetched>, ranked: &[i64]) {
+        for Fetched { key, own, text } in fetched {
+            // Unknown when the server lost its text file: asked again later.
+            if let Some(own) = own {
+                self.own.insert(key, own);
+            }
+            if let Some(text) = text {
+                // Constants are $n already, except in utility statements (ALTER ROLE … PASSWORD).
+                self.texts.insert(key.query_id, redact(&text, TEXT_CHARS).into());
+            }
+        }
+        if self.texts.len() > MAX_TEXTS {
+            self.texts.retain(|id, _| ranked.contains(id));
+        }
     }
 
     pub(super) fn forget(&mut self) {
         self.previous = None;
         self.window = None;
     }
+}
+
+/// What the server says of a statement.
+struct Fetched {
+    key: Key,
+    own: Option<bool>,
+    text: Option<String>,
+}
+
+/// Whose the `unseen` statements are, and the texts of the `wanted` ones.
+async fn fetch_texts(
+    connection: &mut PgConnection,
+    extension: &Extension,
+    database: i64,
+    unseen: &[i64],
+    wanted: &[i64],
+) -> sqlx::Result<Vec<Fetched>> {
+    let statement = format!(
+        "SELECT /* headroom */ userid::int8, queryid, position($4 IN query) > 0,
+            CASE WHEN queryid = ANY($3) THEN left(query, 8192) END
+         FROM {}.pg_stat_statements(true) WHERE dbid = $1::oid AND (queryid = ANY($2) OR queryid = ANY($3))",
+        extension.schema
+    );
+    let query = sqlx::query(AssertSqlSafe(statement)).bind(database).bind(unseen).bind(wanted).bind(MARK);
+    let read = |row: PgRow| {
+        let key = Key { user: row.try_get(0)?, query_id: row.try_get(1)? };
+        Ok(Fetched { key, own: row.try_get(2)?, text: row.try_get(3)? })
+    };
+    query.fetch_all(connection).await?.into_iter().map(read).collect()
+}
+
+/// Whether the server answered, with an error, and goes on.
+fn is_refusal(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| !code.starts_with("57P"))
+}
+
+async fn limit_statements(connection: &mut PgConnection, limit: Duration) -> sqlx::Result<()> {
+    let set = sqlx::query("SELECT /* headroom */ set_config('statement_timeout', $1, false)");
+    set.bind(limit.as_millis().to_string()).execute(connection).await.map(drop)
+}
+
+/// When everything was last reset, and how often statements were forgotten.
+async fn read_info(connection: &mut PgConnection, extension: &Extension) -> sqlx::Result<(Option<i64>, i64)> {
+    let row = sqlx::query(AssertSqlSafe(format!(
+        "SELECT /* headroom */ floor(extract(epoch FROM stats_reset) * 1000)::int8, dealloc \
+         FROM {}.pg_stat_statements_info()",
+        extension.schema
+    )))
+    .fetch_one(connection)
+    .await?;
+    Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
 /// Reads the counters of the watched database, top-level statements only where the version tells them apart.
@@ -233,23 +333,23 @@ async fn read_counters(connection: &mut PgConnection, extension: &Extension, dat
         "SELECT /* headroom */ userid::int8, queryid, calls::float8, total_{time}, mean_{time}, stddev_{time}, \
          rows::float8 FROM {schema}.pg_stat_statements(false) WHERE dbid = $1::oid {top_level} LIMIT {MAX_ROWS}"
     );
-    let rows = sqlx::query(AssertSqlSafe(statement)).bind(database).fetch_all(&mut *connection).await?;
-    let taken = Instant::now();
-    let (reset_at, evictions) = if version >= ExtensionVersion(1, 9) {
-        let row = sqlx::query(AssertSqlSafe(format!(
-            "SELECT /* headroom */ floor(extract(epoch FROM stats_reset) * 1000)::int8, dealloc \
-             FROM {schema}.pg_stat_statements_info()"
-        )))
-        .fetch_one(connection)
-        .await?;
-        (row.try_get(0)?, Some(row.try_get(1)?))
-    } else {
-        (None, None)
+    let has_info = version >= ExtensionVersion(1, 9);
+    let mut before = if has_info { Some(read_info(connection, extension).await?) } else { None };
+    let (rows, taken, after) = loop {
+        let rows = sqlx::query(AssertSqlSafe(statement.clone())).bind(database).fetch_all(&mut *connection).await?;
+        let taken = Instant::now();
+        let Some((reset_at, _)) = before else { break (rows, taken, None) };
+        let after = read_info(connection, extension).await?;
+        if after.0 == reset_at {
+            break (rows, taken, Some(after));
+        }
+        // Reset in between: whether the rows are from before or after it is not known. Resets are rare.
+        before = Some(after);
     };
     let mut snapshot = Snapshot {
         taken,
-        reset_at,
-        evictions,
+        reset_at: after.and_then(|(reset_at, _)| reset_at),
+        evictions: before.zip(after).map(|((_, before), (_, after))| (before, after)),
         complete: rows.len() < MAX_ROWS,
         hidden: 0,
         rows: HashMap::with_capacity(rows.len()),

@@ -47,7 +47,8 @@ impl Tables {
         findings.set(MetricId::DeadRowsWorst, row.try_get::<Option<f64>, _>(0)?);
         findings.set(MetricId::TablesOverdueVacuum, row.try_get::<f64, _>(1)?);
 
-        // The size of a table that someone is rewriting would wait for him: it is taken from pg_class instead.
+        // The size of a table that someone is rewriting, or of which he rebuilds an index, would wait for him: it is taken
+        // from pg_class instead. What is locked of a TOAST table is locked of its owner.
         let rows = sqlx::query(concat!(
             "WITH c AS MATERIALIZED (
                 SELECT c.oid, c.relname, n.nspname, c.relpages, c.reltuples, c.reloptions
@@ -57,7 +58,11 @@ impl Tables {
                     AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
                 ORDER BY c.relpages::int8 + coalesce(t.relpages, 0) DESC, c.oid LIMIT 500),
              locked AS MATERIALIZED (
-                SELECT l.relation FROM pg_locks l WHERE l.mode = 'AccessExclusiveLock' AND l.relation IS NOT NULL)
+                SELECT coalesce(o.oid, i.indrelid, l.relation) AS relation FROM pg_locks l
+                    LEFT JOIN pg_index i ON i.indexrelid = l.relation
+                    LEFT JOIN pg_class o ON o.reltoastrelid = coalesce(i.indrelid, l.relation)
+                WHERE l.mode = 'AccessExclusiveLock' AND l.relation IS NOT NULL
+                    AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
              SELECT /* headroom */ c.oid::int8 AS oid, c.nspname::text AS schema, c.relname::text AS name,
                 CASE WHEN c.oid IN (SELECT relation FROM locked)
                     THEN c.relpages::int8 * current_setting('block_size')::int8

@@ -1,13 +1,12 @@
 //! PostgreSQL: a few connections into the schema `headroom`, so that the store can share a database.
 
 use super::{Arg, Cell, Engine, PATIENCE, Query, StoreError};
-use crate::sql::MARK;
+use crate::{pool::read_url, sql::MARK};
 use sqlx::{
-    AssertSqlSafe, Connection, Executor, PgConnection, Pool, Postgres, Row, TypeInfo, ValueRef,
-    migrate::Migrator,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    AssertSqlSafe, Connection, Executor, PgConnection, Pool, Postgres, Row, TypeInfo, ValueRef, migrate::Migrator,
+    postgres::PgPoolOptions,
 };
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 use tokio::time::timeout;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
@@ -20,11 +19,10 @@ const CONNECT: Duration = Duration::from_secs(5);
 const SCHEMA_LOCK: i64 = 0x6865_6164_726f_6f6d;
 
 pub async fn open(url: &str) -> Result<Pool<Postgres>, StoreError> {
-    let options = PgConnectOptions::from_str(url)?.application_name("headroom/state").options([
-        ("search_path", "headroom"),
-        ("lock_timeout", "5s"),
-        ("idle_in_transaction_session_timeout", "30s"),
-    ]);
+    let options = read_url(url)
+        .map_err(|error| sqlx::Error::Configuration(error.into()))?
+        .application_name("headroom/state")
+        .options([("search_path", "headroom"), ("lock_timeout", "5s"), ("idle_in_transaction_session_timeout", "30s")]);
     let patient = options.clone().options([("statement_timeout", "5min")]);
     let mut first =
         timeout(PATIENCE, PgConnection::connect_with(&patient)).await.map_err(|_| StoreError::Timeout)??;

@@ -6,14 +6,17 @@ use headroom_model::{
     Band, TargetId,
     event::{Event, EventKind, NewEvent},
 };
+use uuid::Uuid;
 
 /// Events a query answers at most.
 const MOST: u32 = 500;
 
-pub async fn add(database: &Database, event: &NewEvent) -> Result<Event, StoreError> {
+pub async fn add(database: &Database, uid: Uuid, event: &NewEvent) -> Result<Event, StoreError> {
     let query = Query::new(
-        "INSERT INTO events (at, target, kind, band, title, detail, actor) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+        "INSERT INTO events (uid, at, target, kind, band, title, detail, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+         ON CONFLICT (uid) DO UPDATE SET uid = excluded.uid RETURNING id",
     )
+    .bind(uid.to_string())
     .bind(event.at)
     .bind(event.target.as_ref().map(TargetId::as_str))
     .bind(event.kind.as_str())

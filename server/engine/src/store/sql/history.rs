@@ -7,21 +7,21 @@ use headroom_model::{MetricId, TargetId, Timestamp};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// Rows a statement inserts: eight values each, far below the limits of both databases (32,766 and 65,535).
+/// Rows a statement inserts: seven values each, far below the limits of both databases (32,766 and 65,535).
 const ROWS_A_STATEMENT: usize = 500;
 /// Metrics read side by side: as many as there are connections to read with.
 const SIDE_BY_SIDE: usize = 4;
 
-/// Newest measurement and tally by metric and start of minute or hour. Sorted, so that instances that write at the same
-/// time lock rows in the same order.
-type Rows = BTreeMap<(i64, i64), (Tally, f64)>;
+/// Tallies by metric and start of minute or hour. Sorted, so that those who write at the same time lock rows in the same
+/// order.
+type Rows = BTreeMap<(i64, i64), Tally>;
 
 pub async fn merge(store: &SqlStore, batch: Uuid, target: &TargetId, rows: &[MinuteRow]) -> Result<(), StoreError> {
     let Some(newest) = rows.iter().map(|row| row.at).max() else { return Ok(()) };
     let target = store.targets.ensure(&store.database, &[target.as_str()]).await?[0];
     let names: Vec<&str> = rows.iter().map(|row| row.metric.as_str()).collect();
     let metrics = store.metrics.ensure(&store.database, &names).await?;
-    let minutes = gather(rows.iter().zip(&metrics).map(|(row, id)| ((*id, row.at.0), (row.tally, row.last))));
+    let minutes = gather(rows.iter().zip(&metrics).map(|(row, id)| ((*id, row.at.0), row.tally)));
     let hours = hours_of(&minutes);
 
     let mut queries =
@@ -35,17 +35,11 @@ pub async fn merge(store: &SqlStore, batch: Uuid, target: &TargetId, rows: &[Min
     }
 }
 
-/// Combines what has the same key, in order.
-fn gather(rows: impl Iterator<Item = ((i64, i64), (Tally, f64))>) -> Rows {
+/// Combines what has the same key.
+fn gather(rows: impl Iterator<Item = ((i64, i64), Tally)>) -> Rows {
     let mut gathered = Rows::new();
-    for (key, (tally, last)) in rows {
-        gathered
-            .entry(key)
-            .and_modify(|(there, newest)| {
-                there.merge(&tally);
-                *newest = last;
-            })
-            .or_insert((tally, last));
+    for (key, tally) in rows {
+        gathered.entry(key).and_modify(|there| there.merge(&tally)).or_insert(tally);
     }
     gathered
 }
@@ -60,7 +54,7 @@ type Merge = (&'static str, &'static str);
 macro_rules! merge_into {
     ($table:literal) => {
         (
-            concat!("INSERT INTO ", $table, " (target, metric, at, total, lowest, highest, newest, samples) VALUES "),
+            concat!("INSERT INTO ", $table, " (target, metric, at, total, lowest, highest, samples) VALUES "),
             concat!(
                 " ON CONFLICT (target, metric, at) DO UPDATE SET total = ",
                 $table,
@@ -72,7 +66,7 @@ macro_rules! merge_into {
                 $table,
                 ".highest THEN excluded.highest ELSE ",
                 $table,
-                ".highest END, newest = excluded.newest, samples = ",
+                ".highest END, samples = ",
                 $table,
                 ".samples + excluded.samples"
             ),
@@ -88,10 +82,10 @@ fn upserts(merge: Merge, target: i64, rows: &Rows) -> Vec<Query> {
     rows.chunks(ROWS_A_STATEMENT)
         .map(|chunk| {
             let mut query = Query::new(merge.0).once();
-            for (i, ((metric, at), (tally, last))) in chunk.iter().enumerate() {
+            for (i, ((metric, at), tally)) in chunk.iter().enumerate() {
                 query.push(if i == 0 { "(" } else { ", (" }).push_bind(target);
                 query.push(", ").push_bind(*metric).push(", ").push_bind(*at);
-                for value in [tally.sum, tally.min, tally.max, *last] {
+                for value in [tally.sum, tally.min, tally.max] {
                     query.push(", ").push_bind(value);
                 }
                 query.push(", ").push_bind(tally.count).push(")");
@@ -184,19 +178,17 @@ mod tests {
         ) {
             let values: Vec<_> =
                 values.into_iter().map(|(metric, minute, value)| (metric, minute * 60_000, f64::from(value))).collect();
-            let minutes = gather(values.iter().map(|(metric, at, value)| ((*metric, *at), (Tally::of(*value), *value))));
+            let minutes = gather(values.iter().map(|(metric, at, value)| ((*metric, *at), Tally::of(*value))));
             let hours = hours_of(&minutes);
-            for ((metric, hour), (tally, last)) in &hours {
+            for ((metric, hour), tally) in &hours {
                 let is_in = is_in(*metric, *hour);
                 let inside = || values.iter().filter(|(m, at, _)| is_in(*m, *at)).map(|(_, _, value)| *value);
                 prop_assert_eq!(tally.sum, inside().sum::<f64>());
                 prop_assert_eq!(tally.min, inside().fold(f64::INFINITY, f64::min));
                 prop_assert_eq!(tally.max, inside().fold(f64::NEG_INFINITY, f64::max));
                 prop_assert_eq!(tally.count as usize, inside().count());
-                let newest = minutes.iter().rfind(|((m, at), _)| is_in(*m, *at)).unwrap();
-                prop_assert_eq!(*last, newest.1.1);
             }
-            let all: u32 = hours.values().map(|(tally, _)| tally.count).sum();
+            let all: u32 = hours.values().map(|tally| tally.count).sum();
             prop_assert_eq!(all as usize, values.len());
         }
     }

@@ -5,6 +5,7 @@ mod audit;
 mod dictionary;
 mod events;
 mod history;
+mod lease;
 mod operations;
 mod upkeep;
 
@@ -20,6 +21,7 @@ use headroom_model::{
     event::{Event, NewEvent},
     operation::Operation,
 };
+use std::time::Duration;
 use uuid::Uuid;
 
 /// The state store over either database.
@@ -92,8 +94,8 @@ impl StateStore for SqlStore {
         upkeep::prune(&self.database, now, retention).await
     }
 
-    async fn add_event(&self, event: &NewEvent) -> Result<Event, StoreError> {
-        events::add(&self.database, event).await
+    async fn add_event(&self, uid: Uuid, event: &NewEvent) -> Result<Event, StoreError> {
+        events::add(&self.database, uid, event).await
     }
 
     async fn events(&self, query: &EventQuery) -> Result<Vec<Event>, StoreError> {
@@ -154,6 +156,14 @@ impl StateStore for SqlStore {
 
     async fn remove_session(&self, hash: &[u8]) -> Result<(), StoreError> {
         access::remove_session(&self.database, hash).await
+    }
+
+    async fn hold(&self, holder: Uuid, term: Duration) -> Result<bool, StoreError> {
+        lease::hold(&self.database, holder, term).await
+    }
+
+    async fn release(&self, holder: Uuid) -> Result<(), StoreError> {
+        lease::release(&self.database, holder).await
     }
 
     async fn save_operation(&self, operation: &Operation) -> Result<(), StoreError> {

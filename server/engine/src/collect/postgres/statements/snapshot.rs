@@ -78,8 +78,8 @@ pub(super) struct Snapshot {
     pub(super) taken: Instant,
     /// When everything was last reset, by the server's clock in milliseconds; from extension version 1.9 on.
     pub(super) reset_at: Option<i64>,
-    /// How often the extension made room by forgetting statements; from version 1.9 on.
-    pub(super) evictions: Option<i64>,
+    /// How often the extension made room by forgetting statements, before and after the rows were read; from version 1.9 on.
+    pub(super) evictions: Option<(i64, i64)>,
     /// Whether every statement was read.
     pub(super) complete: bool,
     /// Rows whose statement is hidden from this role.
@@ -92,7 +92,7 @@ pub(super) struct Snapshot {
 pub(super) enum Change {
     /// Someone reset statistics: the interval's totals are not known.
     Reset {
-        /// Statements that vanished or whose counters fell.
+        /// Statements that vanished, as far as that is known, or whose counters fell.
         missing: usize,
         /// Statements there were.
         of: usize,
@@ -105,17 +105,19 @@ impl Snapshot {
     /// Compares with an earlier snapshot.
     ///
     /// A statement that vanished or fell was either forgotten to make room, which `evictions` shows, or reset. Where
-    /// the extension does not count evictions (before 1.9), the loss of more than half counts as a reset.
+    /// the extension does not count evictions (before 1.9), the loss of more than half counts as a reset. Where one of the
+    /// two readings was cut short or had hidden rows, a statement that only one of them shows tells nothing: it may have
+    /// been there all the time.
     pub(super) fn since(&self, earlier: &Snapshot) -> Change {
         let of = earlier.rows.len();
+        let partial = !(self.is_whole() && earlier.is_whole());
         let missing = earlier
             .rows
             .iter()
-            .filter(|(key, before)| self.rows.get(key).is_none_or(|now| now.calls < before.calls))
+            .filter(|(key, before)| self.rows.get(key).map_or(!partial, |now| now.calls < before.calls))
             .count();
-        let partial = !(self.complete && earlier.complete);
         let reset = match (earlier.evictions, self.evictions) {
-            (Some(before), Some(now)) => missing > 0 && before == now && !partial,
+            (Some((before, _)), Some((_, now))) => missing > 0 && before == now,
             _ => missing * 2 > of,
         };
         if reset || self.reset_at != earlier.reset_at {
@@ -124,13 +126,18 @@ impl Snapshot {
         let added = self.rows.iter().filter_map(|(key, now)| {
             let delta = match earlier.rows.get(key) {
                 Some(before) => now.minus(before),
-                // Not there before: all its calls lie in the interval, unless the earlier reading was cut short.
+                // Not there before: all its calls lie in the interval.
                 None if partial => return None,
                 None => *now,
             };
             (delta.calls > 0.0).then_some((*key, delta))
         });
         Change::Moved(added.collect())
+    }
+
+    /// Whether every statement is in it.
+    fn is_whole(&self) -> bool {
+        self.complete && self.hidden == 0
     }
 }
 
@@ -148,7 +155,7 @@ mod tests {
         Snapshot {
             taken: Instant::now(),
             reset_at: Some(7),
-            evictions: Some(evictions),
+            evictions: Some((evictions, evictions)),
             complete: true,
             hidden: 0,
             rows: rows.collect(),
@@ -178,6 +185,30 @@ mod tests {
         // A fallen statement after an eviction is a new life of it: its interval is not known, the others' is.
         let Change::Moved(deltas) = snapshot(1, &[(1, 3.0), (2, 9.0)]).since(&earlier) else { panic!("evicted") };
         assert!(!deltas.contains_key(&key(1)) && deltas[&key(2)].calls == 4.0);
+    }
+
+    #[test]
+    fn an_eviction_while_the_rows_are_read_is_no_reset() {
+        let mut earlier = snapshot(0, &[(1, 10.0), (2, 5.0)]);
+        earlier.evictions = Some((0, 1));
+        assert!(matches!(snapshot(1, &[(1, 12.0)]).since(&earlier), Change::Moved(_)));
+        let earlier = snapshot(0, &[(1, 10.0), (2, 5.0)]);
+        let mut now = snapshot(0, &[(1, 12.0)]);
+        now.evictions = Some((0, 1));
+        assert!(matches!(now.since(&earlier), Change::Moved(_)));
+    }
+
+    #[test]
+    fn what_comes_into_sight_was_not_called_now() {
+        let mut hidden = snapshot(0, &[(1, 10.0)]);
+        hidden.hidden = 1;
+        let seen = snapshot(0, &[(1, 12.0), (2, 9_000.0)]);
+        let Change::Moved(deltas) = seen.since(&hidden) else { panic!("granted") };
+        assert_eq!((deltas.len(), deltas[&key(1)].calls), (1, 2.0));
+        // And the other way round: what is hidden from now on was not reset.
+        let Change::Moved(deltas) = hidden.since(&snapshot(0, &[(1, 8.0), (2, 9_000.0)])) else { panic!("revoked") };
+        assert_eq!((deltas.len(), deltas[&key(1)].calls), (1, 2.0));
+        assert!(matches!(hidden.since(&seen), Change::Reset { missing: 1, .. }), "a counter that fell tells");
     }
 
     proptest! {
