@@ -71,8 +71,6 @@ pub struct PageContext {
     pub assets: Arc<Assets>,
     /// The chosen theme.
     pub theme: Option<Theme>,
-    /// Whether no user and no token is defined, so that everyone on this machine acts as admin.
-    pub open_access: bool,
 }
 
 impl PageContext {

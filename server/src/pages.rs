@@ -163,7 +163,6 @@ impl Rendering {
         });
         let context = PageContext {
             console: web.console.clone(),
-            open_access: caller.actor.proof == Proof::Loopback,
             actor: caller.actor,
             origin: caller.origin,
             assets,

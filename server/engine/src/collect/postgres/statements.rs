@@ -102,8 +102,10 @@ impl Statements {
             findings.statistics_reset(STATEMENTS_RESET, Some(detail));
         }
         findings.facts.statements_reset_at = next.reset_at.map(Timestamp).max(self.reset_seen);
+        // While anything is hidden, totals are not known; a window begins with the first reading that shows all.
+        let is_whole = next.hidden == 0 && previous.as_ref().is_some_and(|previous| previous.hidden == 0);
         let window = match change {
-            Some(Change::Moved(_)) => self.window_deltas(&next, settings.heavy_every),
+            Some(Change::Moved(_)) if is_whole => self.window_deltas(&next, settings.heavy_every),
             _ => {
                 self.window = Some((Arc::clone(&next), Arc::clone(&next)));
                 HashMap::new()
@@ -114,7 +116,7 @@ impl Statements {
             self.interval_figures(&previous, &next, &deltas, findings);
             self.mention_evictions(&previous, &next, places, findings);
         }
-        Ok(if next.hidden > 0 { Vec::new() } else { self.figures(&window) })
+        Ok(self.figures(&window))
     }
 
     fn is_own(&self, key: &Key) -> bool {
@@ -134,7 +136,7 @@ impl Statements {
         }
         let own_ms: f64 = deltas.iter().filter(|(key, _)| self.is_own(key)).map(|(_, delta)| delta.time_ms).sum();
         findings.set(MetricId::SelfTargetLoad, own_ms / seconds / 10.0);
-        if next.hidden > 0 {
+        if previous.hidden > 0 || next.hidden > 0 {
             return;
         }
         let others: Vec<&Totals> = deltas.iter().filter(|(key, _)| !self.is_own(key)).map(|(_, delta)| delta).collect();
