@@ -3,7 +3,7 @@
 use crate::{
     access::{Access, authorize, forms},
     api::{
-        audit, document, events, exposition, health, history, metrics, operations, pool, probes, requests, session,
+        audit, cache, data, document, events, exposition, health, history, metrics, operations, pool, probes, requests, session,
         stats, stream, summary, targets, tokens, users,
     },
     assets::IMMUTABLE,
@@ -63,6 +63,20 @@ pub fn endpoints() -> Vec<Endpoint> {
         viewer(routes!(operations::list)),
         viewer(routes!(operations::get)),
         operator(routes!(operations::cancel)),
+        // For applications
+        viewer(routes!(data::list)),
+        viewer(routes!(data::read)),
+        viewer(routes!(cache::report)).also(&[
+            "/metrics/cache",
+            "/api/v1/performance/cache/metrics",
+            "/api/v1/performance/cache/stats",
+        ]),
+        viewer(routes!(cache::hit_rate)).also(&["/api/v1/performance/cache/hit-rate"]),
+        viewer(routes!(cache::hottest)).also(&["/metrics/cache/hottest-keys"]),
+        viewer(routes!(cache::coldest)),
+        viewer(routes!(cache::key)),
+        viewer(routes!(cache::tags)),
+        operator(routes!(cache::clear)).also(&["/metrics/cache/clear"]),
         // The console itself
         viewer(routes!(requests::performance)).also(&["/api/performance/stats"]),
         viewer(routes!(pool::lanes)).also(&[

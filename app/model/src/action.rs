@@ -15,11 +15,14 @@ pub enum ResetScope {
     Pool,
     /// The console's own HTTP latencies.
     Requests,
+    /// Counters and hottest keys of the target's cache.
+    Cache,
 }
 
 impl ResetScope {
     /// Every scope.
-    pub const ALL: [ResetScope; 3] = [ResetScope::Statements, ResetScope::Pool, ResetScope::Requests];
+    pub const ALL: [ResetScope; 4] =
+        [ResetScope::Statements, ResetScope::Pool, ResetScope::Requests, ResetScope::Cache];
 
     /// The name sent.
     #[must_use]
@@ -28,6 +31,7 @@ impl ResetScope {
             ResetScope::Statements => "statements",
             ResetScope::Pool => "pool",
             ResetScope::Requests => "requests",
+            ResetScope::Cache => "cache",
         }
     }
 
@@ -38,6 +42,7 @@ impl ResetScope {
             ResetScope::Statements => "pg_stat_statements",
             ResetScope::Pool => "pool counters",
             ResetScope::Requests => "request latencies",
+            ResetScope::Cache => "cache counters",
         }
     }
 }
@@ -49,7 +54,7 @@ impl FromStr for ResetScope {
         ResetScope::ALL
             .into_iter()
             .find(|scope| scope.as_str() == text)
-            .ok_or_else(|| format!("scope \"{text}\" is not known; allowed: statements, pool, requests"))
+            .ok_or_else(|| format!("scope \"{text}\" is not known; allowed: statements, pool, requests, cache"))
     }
 }
 

@@ -1,6 +1,8 @@
 //! The process context: one typed value that joins the engines. The server hands it to routes and pages.
 
 use crate::{
+    cache::{CacheSettings, Class},
+    dataset::{DatasetConfig, Datasets, SetupError},
     access::Access,
     actions,
     clock::Clock,
@@ -22,6 +24,7 @@ use crate::{
 };
 use headroom_model::{
     Sample, TargetId, Timestamp,
+    cache::{CacheReport, ClassCounters, TagReport},
     event::{Event, NewEvent},
     live::{LiveMessage, LiveUpdate},
     sample::Figures,
@@ -43,6 +46,10 @@ pub struct ConsoleConfig {
     pub health: HealthSettings,
     /// How long to keep.
     pub retention: Retention,
+    /// How the caches of datasets behave.
+    pub cache: CacheSettings,
+    /// What applications may read.
+    pub datasets: Vec<DatasetConfig>,
 }
 
 /// Why a console did not start.
@@ -60,6 +67,9 @@ pub enum ConsoleError {
     /// No targets, or two with one name.
     #[error("{0}")]
     Config(String),
+    /// A dataset or a cache cannot be set up.
+    #[error(transparent)]
+    Datasets(#[from] SetupError),
     /// Another console writes into the state store.
     #[error(
         "another console runs on this state store; stop it, or give this one a store of its own (data_dir, state_url)"
@@ -80,6 +90,8 @@ pub struct Console {
     pub history: Arc<History>,
     /// Users, tokens, sessions.
     pub access: Access,
+    /// What applications read through the cache.
+    pub datasets: Datasets,
     /// Long actions.
     pub operations: Operations,
     /// The console's own HTTP latencies.
@@ -139,7 +151,11 @@ impl Console {
                 slot.statements_reset_at.set(at);
             }
         }
+        let targets: Vec<_> =
+            config.targets.iter().cloned().zip(slots.iter().map(|slot| slot.target.clone())).collect();
+        let datasets = Datasets::start(config.datasets.clone(), &targets, &config.cache, &clock)?;
         let console = Arc::new(Console {
+            datasets,
             history: Arc::new(History::new(store.clone(), clock.clone(), config.retention)),
             access: Access::new(store.clone(), clock.clone()),
             requests: Arc::new(RequestStats::default()),
@@ -199,6 +215,37 @@ impl Console {
         &self.slots.first().expect("`start` refuses a configuration without targets").target.id
     }
 
+    /// The cache of a target with all its datasets.
+    #[must_use]
+    pub fn cache_report(&self, id: &TargetId) -> Option<CacheReport> {
+        let cache = self.datasets.cache(id)?;
+        let classes: Vec<_> = cache.classes().iter().map(Class::report).collect();
+        let (memory_bytes, memory_max) = cache.memory();
+        Some(CacheReport {
+            target: id.clone(),
+            redis: cache.redis(),
+            memory_bytes,
+            memory_max,
+            counting_since: self.slot(id)?.cache_reset_at.get().unwrap_or(self.started_at),
+            counters: ClassCounters::sum(classes.iter().map(|class| &class.counters)),
+            classes,
+        })
+    }
+
+    /// Tags of a target's cache, those with most keys in memory first.
+    #[must_use]
+    pub fn cache_tags(&self, id: &TargetId, limit: usize) -> Option<Vec<TagReport>> {
+        let cache = self.datasets.cache(id)?;
+        let mut tags: Vec<TagReport> = cache
+            .tags()
+            .into_iter()
+            .map(|(tag, (keys, bytes))| TagReport { invalidations: cache.tag_invalidations(&tag), tag, keys, bytes })
+            .collect();
+        tags.sort_by(|a, b| b.keys.cmp(&a.keys).then_with(|| a.tag.cmp(&b.tag)));
+        tags.truncate(limit);
+        Some(tags)
+    }
+
     /// The newest view of a target. Present for every configured target from the start.
     #[must_use]
     pub fn latest(&self, id: &TargetId) -> Option<Arc<LiveUpdate>> {
@@ -256,7 +303,8 @@ impl Console {
     pub async fn shutdown(&self) {
         let Tasks { makers, stop_makers, writers, stop_writers } = &self.tasks;
         stop_makers.cancel();
-        let (_, stopped) = tokio::join!(self.operations.shutdown(), timeout(STOP, makers.wait()));
+        let (_, stopped, ()) =
+            tokio::join!(self.operations.shutdown(), timeout(STOP, makers.wait()), self.datasets.shutdown());
         if stopped.is_err() {
             tracing::error!("collectors did not stop in time");
         }

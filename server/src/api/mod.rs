@@ -3,6 +3,8 @@
 #![expect(unused_qualifications, reason = "the expansion of utoipa's params(…) qualifies names that are in scope")]
 
 pub mod audit;
+pub mod cache;
+pub mod data;
 pub mod document;
 pub mod events;
 pub mod exposition;

@@ -3,7 +3,9 @@
 //! One file a concern. A wrong value is one [`ConfigError`] that names the key, the value and what is allowed; an unknown
 //! key is an error too, with the key that was probably meant.
 
+pub mod cache;
 pub mod collect;
+pub mod datasets;
 pub mod health;
 pub mod listen;
 pub mod log;
@@ -17,7 +19,8 @@ mod tests;
 pub mod value;
 
 use headroom_engine::{
-    collect::CollectSettings, console::ConsoleConfig, health::HealthSettings, store::Retention, target::TargetConfig,
+    cache::CacheSettings, collect::CollectSettings, console::ConsoleConfig, dataset::DatasetConfig,
+    health::HealthSettings, store::Retention, target::TargetConfig,
 };
 use log::LogSettings;
 use section::Section;
@@ -67,6 +70,10 @@ pub struct Settings {
     pub health: HealthSettings,
     /// How long to keep.
     pub retention: Retention,
+    /// How the caches of datasets behave.
+    pub cache: CacheSettings,
+    /// What applications may read.
+    pub datasets: Vec<DatasetConfig>,
     /// What to watch. May be empty: commands that need none work without.
     pub targets: Vec<TargetConfig>,
 }
@@ -101,6 +108,7 @@ impl Settings {
         let root = Section::root(&file, &table, env);
         let listen = listen::read(&root, overrides.listen)?;
         let (data_dir, state_url) = state::read(&root, overrides.data_dir.clone())?;
+        let targets = targets::read(&root)?;
         let settings = Settings {
             listen,
             data_dir,
@@ -110,7 +118,9 @@ impl Settings {
             collect: collect::read(&root)?,
             health: health::read(&root)?,
             retention: retention::read(&root)?,
-            targets: targets::read(&root)?,
+            cache: cache::read(&root)?,
+            datasets: datasets::read(&root, &targets)?,
+            targets,
         };
         root.finish()?;
         Ok(settings)
@@ -132,6 +142,8 @@ impl Settings {
             collect: self.collect,
             health: self.health.clone(),
             retention: self.retention,
+            cache: self.cache.clone(),
+            datasets: self.datasets.clone(),
         })
     }
 }

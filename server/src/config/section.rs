@@ -81,6 +81,26 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A list of texts; empty when it is written nowhere. The environment has no say in it.
+    ///
+    /// # Errors
+    /// It is no list, or holds something else than texts of the kind.
+    pub fn list(&self, key: &str, kind: &Kind<String>) -> Result<Vec<String>, ConfigError> {
+        let allowed = format!("a list of texts, each {}", kind.allowed);
+        let rows = match self.raw(key) {
+            None => return Ok(Vec::new()),
+            Some(Value::Array(rows)) => rows,
+            Some(other) => return Err(self.refuse(key, &shown(other), &allowed)),
+        };
+        let text = |row: &Value| match row {
+            Value::String(text) => {
+                (kind.read)(text).ok_or_else(|| self.refuse(key, &format!("[… \"{text}\" …]"), &allowed))
+            }
+            other => Err(self.refuse(key, &shown(other), &allowed)),
+        };
+        rows.iter().map(text).collect()
+    }
+
     /// A secret: the value itself, or the first line of the file that `<key>_file` names. Errors never show it.
     ///
     /// # Errors

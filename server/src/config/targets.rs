@@ -63,6 +63,7 @@ fn pool(section: &Section<'_>) -> Result<PoolProfile, ConfigError> {
         // One for the collection, one for the sign of life beside it.
         monitor_max: size("monitor_max", 2, default.monitor_max)?,
         batch_max: size("batch_max", 1, default.batch_max)?,
+        data_max: size("data_max", 1, default.data_max)?,
         acquire_timeout: span("acquire_timeout", Duration::from_millis(100)..=secs(60), default.acquire_timeout)?,
         idle_timeout: span("idle_timeout", secs(10)..=secs(86_400), default.idle_timeout)?,
         max_lifetime: span("max_lifetime", secs(60)..=secs(86_400), default.max_lifetime)?,

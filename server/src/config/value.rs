@@ -61,6 +61,45 @@ fn short(span: Duration) -> String {
     format!("{millis}ms")
 }
 
+/// A number, whole or not, in a range.
+#[must_use]
+pub fn number(range: RangeInclusive<f64>) -> Kind<f64> {
+    Kind::new(format!("a number from {} to {}", range.start(), range.end()), move |text| {
+        text.parse().ok().filter(|value: &f64| range.contains(value))
+    })
+}
+
+/// A number of bytes in a range, written `512KiB`, `64MiB` or `2GiB`.
+#[must_use]
+pub fn bytes(range: RangeInclusive<u64>) -> Kind<u64> {
+    let written = |bytes: u64| headroom_model::format::bytes(bytes as f64);
+    Kind::new(
+        format!("a size such as 512KiB, 64MiB or 2GiB, from {} to {}", written(*range.start()), written(*range.end())),
+        move |text| parse_bytes(text).filter(|value| range.contains(value)),
+    )
+}
+
+/// Reads a number of bytes.
+#[must_use]
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (count, unit) = text.split_at(digits);
+    let shift = match unit.trim() {
+        "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        _ => return None,
+    };
+    count.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+/// `true` or `false`.
+#[must_use]
+pub fn flag() -> Kind<bool> {
+    Kind::new("true or false", |text| text.parse().ok())
+}
+
 /// An address to listen on.
 #[must_use]
 pub fn address() -> Kind<SocketAddr> {
@@ -104,6 +143,9 @@ mod tests {
         for (text, millis) in [("500ms", 500), ("5s", 5000), ("10m", 600_000), ("2h", 7_200_000), ("1d", 86_400_000)] {
             assert_eq!(parse_span(text), Some(Duration::from_millis(millis)));
             assert_eq!(short(Duration::from_millis(millis)), text);
+        }
+        for (text, bytes) in [("0B", Some(0)), ("64MiB", Some(64 << 20)), ("2 GiB", Some(2 << 30)), ("7", None), ("9MB", None)] {
+            assert_eq!(parse_bytes(text), bytes, "{text}");
         }
         for bad in ["", "5", "s", "5x", "-5s", "1.5s", "99999999999999999999s", "18446744073709551615d"] {
             assert_eq!(parse_span(bad), None, "{bad}");

@@ -4,7 +4,9 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use headroom_engine::{access::AccessError, actions::ActionError, operations::OperationError, store::StoreError};
+use headroom_engine::{
+    access::AccessError, actions::ActionError, dataset::DatasetError, operations::OperationError, store::StoreError,
+};
 use headroom_model::{
     Role,
     api::{FieldError, Problem},
@@ -65,6 +67,7 @@ kinds! {
     Throttled = "throttled", TOO_MANY_REQUESTS, "Too many attempts", "Try again after the time in Retry-After.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Internal error", "A fault of the console; its log has the cause under the request id.";
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Unavailable", "Something the answer needs does not answer now.";
+    Upstream = "target-failed", BAD_GATEWAY, "Target failed", "The target refused or failed; the detail says how, without its values.";
     Timeout = "timeout", GATEWAY_TIMEOUT, "Timed out", "The answer took too long and was given up.";
 }
 
@@ -220,10 +223,25 @@ impl From<ActionError> for WebError {
             ActionError::Store(error) => error.into(),
             ActionError::UnknownTarget(_) => WebError::new(Kind::UnknownTarget, error.to_string()),
             ActionError::Unreachable(reason) => WebError::new(Kind::Unavailable, reason).retry_after(5),
-            ActionError::NotAllowed { .. } | ActionError::NotVerified(_) => {
+            ActionError::NotAllowed { .. } | ActionError::NotVerified(_) | ActionError::Refused(_) => {
                 WebError::new(Kind::Refused, error.to_string())
             }
             error => WebError::internal(error),
+        }
+    }
+}
+
+impl From<DatasetError> for WebError {
+    fn from(error: DatasetError) -> Self {
+        let said = error.to_string();
+        let sentence = format!("{}{}.", said[..1].to_uppercase(), &said[1..]);
+        match error {
+            DatasetError::Unknown(_) => WebError::new(Kind::NotFound, sentence),
+            DatasetError::Invalid(errors) => WebError::invalid(errors),
+            DatasetError::Definition(_) | DatasetError::Failed(_) => WebError::new(Kind::Upstream, sentence),
+            DatasetError::Timeout(_) => WebError::new(Kind::Timeout, sentence),
+            DatasetError::Busy(_) => WebError::new(Kind::Unavailable, sentence).retry_after(1),
+            _ => WebError::internal(error),
         }
     }
 }

@@ -19,7 +19,8 @@ pub async fn validate(request: Request, next: Next) -> Response {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let known = request.headers().get(header::IF_NONE_MATCH).cloned();
     let response = next.run(request).await;
-    if !is_read || response.status() != StatusCode::OK || !is_json(response.headers()) {
+    let is_tagged = response.headers().contains_key(header::ETAG);
+    if !is_read || is_tagged || response.status() != StatusCode::OK || !is_json(response.headers()) {
         return response;
     }
     let size = http_body_size(&response);

@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod cookie;
+pub mod encoding;
 pub mod error;
 pub mod etag;
 pub mod extract;

@@ -113,7 +113,8 @@ pub fn cursored<T: Serialize>(uri: &Uri, rows: Vec<T>, next: Option<String>) -> 
 }
 
 /// The same address with parameters set or removed; the others stay.
-fn with(uri: &Uri, changes: &[(&str, Option<&str>)]) -> String {
+#[must_use]
+pub fn with(uri: &Uri, changes: &[(&str, Option<&str>)]) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (key, value) in url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
         if !changes.iter().any(|(name, _)| *name == key) {
@@ -129,7 +130,8 @@ fn with(uri: &Uri, changes: &[(&str, Option<&str>)]) -> String {
     if query.is_empty() { uri.path().to_owned() } else { format!("{}?{query}", uri.path()) }
 }
 
-fn link_header(links: impl Iterator<Item = (&'static str, String)>) -> HeaderMap {
+/// The `Link` header of some relations.
+pub fn link_header(links: impl Iterator<Item = (&'static str, String)>) -> HeaderMap {
     let text: Vec<String> = links.map(|(rel, href)| format!("<{href}>; rel=\"{rel}\"")).collect();
     let mut headers = HeaderMap::new();
     if let Ok(value) = HeaderValue::from_str(&text.join(", ")) {

@@ -1,9 +1,11 @@
 //! A console over a real PostgreSQL and Redis, answering on a free port.
 
 use headroom_engine::{
+    cache::{CacheSettings, ClassSettings},
     clock::Clock,
     collect::CollectSettings,
     console::{Console, ConsoleConfig},
+    dataset::{DatasetConfig, Parameter, ParameterKind},
     health::HealthSettings,
     pool::PoolProfile,
     store::{self, Retention},
@@ -32,6 +34,35 @@ pub const TARGET: &str = "orders";
 /// Passes the rule of 12 characters.
 pub const PASSWORD: &str = "correct horse battery";
 
+/// What the dataset reads.
+const PRODUCTS: &str = "CREATE TABLE products (id bigint PRIMARY KEY, name text NOT NULL);
+    INSERT INTO products SELECT n, 'product ' || n FROM generate_series(1, 120) AS n";
+
+/// One dataset: products from some id on.
+fn datasets() -> Vec<DatasetConfig> {
+    let least = Parameter {
+        name: "least".into(),
+        kind: ParameterKind::Integer,
+        default: Some("1".into()),
+        min: Some(1.0),
+        max: Some(1000.0),
+        values: Vec::new(),
+    };
+    vec![DatasetConfig {
+        name: "products".into(),
+        target: TargetId(TARGET.to_owned()),
+        sql: "SELECT id, name FROM products WHERE id >= :least".into(),
+        parameters: vec![least],
+        cache: ClassSettings::default(),
+        tags: vec!["catalogue".into()],
+        warmup: None,
+        key: vec!["id".into()],
+        tables: Vec::new(),
+        per_user: false,
+        count: true,
+    }]
+}
+
 /// A running console. Stop it with [`Harness::stop`], so that no task outlives its test's runtime.
 pub struct Harness {
     pub console: Arc<Console>,
@@ -41,7 +72,7 @@ pub struct Harness {
     pub client: Client,
     serving: JoinHandle<()>,
     dist: tempfile::TempDir,
-    _database: TestDatabase,
+    database: TestDatabase,
     _redis: TestRedis,
 }
 
@@ -74,6 +105,7 @@ impl Harness {
     /// A console that believes to listen on `ip`; it really listens on loopback, as tests must.
     pub async fn start(ip: std::net::IpAddr) -> Self {
         let database = test::database().await.unwrap();
+        sqlx::raw_sql(PRODUCTS).execute(&mut database.connect().await.unwrap()).await.unwrap();
         let redis = test::redis().await.unwrap();
         let target = TargetConfig {
             id: TargetId(TARGET.to_owned()),
@@ -86,6 +118,8 @@ impl Harness {
             collect: CollectSettings { live_every: Duration::from_secs(1), ..CollectSettings::default() },
             health: HealthSettings::default(),
             retention: Retention::default(),
+            cache: CacheSettings::default(),
+            datasets: datasets(),
         };
         let store = store::open("sqlite::memory:").await.unwrap();
         let console = Console::start(config, store, Clock::system()).await.unwrap();
@@ -101,7 +135,12 @@ impl Harness {
         let web = Web::new(console.clone(), Dist::Folder(dist.path().into()), settings, stop.clone());
         let serving = tokio::spawn(connections::answer(listener, router(web.clone()), Limits::default(), stop.clone()));
         let client = Client::builder().redirect(Policy::none()).build().unwrap();
-        Harness { console, web, address, stop, client, serving, dist, _database: database, _redis: redis }
+        Harness { console, web, address, stop, client, serving, dist, database: database, _redis: redis }
+    }
+
+    /// A connection to the target's database.
+    pub async fn connect(&self) -> sqlx::PgConnection {
+        self.database.connect().await.unwrap()
     }
 
     /// The folder of the browser bundle.

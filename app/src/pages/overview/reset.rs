@@ -63,6 +63,7 @@ fn menu_note(scope: ResetScope) -> &'static str {
         ResetScope::Statements => "Calls and times of every statement of this database",
         ResetScope::Pool => "Waits, timeouts and checkouts of the console's own connections",
         ResetScope::Requests => "The console's own latencies by route",
+        ResetScope::Cache => "Hits, misses and loads of every dataset, and its hottest keys",
     }
 }
 

@@ -1,5 +1,6 @@
 //! Short actions behind buttons: each previews, acts, verifies, and leaves an audit row and an event.
 
+mod clear;
 mod reset;
 mod statements;
 
@@ -11,8 +12,10 @@ use crate::{
 use headroom_model::{
     Actor, TargetId, Timestamp,
     action::{ActionOutcome, ResetPreview, ResetScope},
+    cache::{ClearPreview, ClearScope},
     event::EventKind,
 };
+use std::sync::Arc;
 use reset::Reset;
 
 /// Who asks for an action, from where, and why.
@@ -44,6 +47,9 @@ pub enum ActionError {
         /// The exact statement that helps.
         remedy: String,
     },
+    /// What it names does not exist, or is too much at once.
+    #[error("{0}")]
+    Refused(String),
     /// It was done, but the check afterwards did not find the effect.
     #[error("not verified: {0}")]
     NotVerified(String),
@@ -85,8 +91,36 @@ pub async fn reset(
         feed: console.feed().clone(),
         requests: console.requests.clone(),
         requests_reset_at: console.requests_reset_at.clone(),
+        cache: reset::cache(console, target)?,
     };
     let task = console.spawn_action(reset.run());
+    task.await.unwrap_or_else(|_| Err(ActionError::NotVerified("the console failed while it acted".to_owned())))
+}
+
+/// What clearing a part of a target's cache would do.
+///
+/// # Errors
+/// No such target or dataset, or Redis does not answer where its keys must be counted.
+pub async fn preview_clear(
+    console: &Console,
+    target: &TargetId,
+    scope: &ClearScope,
+) -> Result<ClearPreview, ActionError> {
+    clear::preview(console, target, scope).await
+}
+
+/// Clears a part of a target's cache, on all instances: verify, audit, event. Runs to its end like [`reset`].
+///
+/// # Errors
+/// As [`preview_clear`]; or something that should be gone is still answered.
+pub async fn clear(
+    console: &Arc<Console>,
+    target: &TargetId,
+    scope: ClearScope,
+    request: &Request,
+) -> Result<ActionOutcome, ActionError> {
+    let (context, target, request) = (console.clone(), target.clone(), request.clone());
+    let task = console.spawn_action(async move { clear::run(&context, &target, &scope, request).await });
     task.await.unwrap_or_else(|_| Err(ActionError::NotVerified("the console failed while it acted".to_owned())))
 }
 

@@ -5,9 +5,11 @@ use super::{
     statements::{self, Totals},
 };
 use crate::{
+    cache::{Cache, Class},
     clock::Clock,
     collect::STATEMENTS_RESET,
     console::Console,
+    dataset::Page,
     requests::RequestStats,
     spine::{
         feed::Feed,
@@ -26,6 +28,15 @@ use std::sync::Arc;
 
 pub(super) fn slot<'a>(console: &'a Console, target: &TargetId) -> Result<&'a Arc<Slot>, ActionError> {
     console.slot(target).ok_or_else(|| ActionError::UnknownTarget(target.clone()))
+}
+
+pub(super) fn cache(console: &Console, target: &TargetId) -> Result<Cache<Page>, ActionError> {
+    console.datasets.cache(target).cloned().ok_or_else(|| ActionError::UnknownTarget(target.clone()))
+}
+
+fn answers(cache: &Cache<Page>) -> u64 {
+    let counters = cache.classes().into_iter().map(|class| class.report().counters);
+    counters.map(|counters| counters.hits() + counters.misses).sum()
 }
 
 pub(super) async fn preview(
@@ -54,6 +65,17 @@ pub(super) async fn preview(
             );
             (lanes.len() as u64, effect)
         }
+        ResetScope::Cache => {
+            let cache = cache(console, target)?;
+            let classes = cache.classes().len() as u64;
+            let effect = format!(
+                "Discards the counters of {} datasets ({} answers) and their hottest keys. Cached values and the history \
+                 stay.",
+                format::count(classes),
+                format::count(answers(&cache)),
+            );
+            (classes, effect)
+        }
         ResetScope::Requests => {
             let routes = console.requests.routes();
             let effect = format!(
@@ -73,6 +95,7 @@ fn counting_since(console: &Console, slot: &Slot, scope: ResetScope) -> Option<T
             slot.published().update.target.statements_reset_at.max(slot.statements_reset_at.get())
         }
         ResetScope::Pool => slot.pool_reset_at.get().or(Some(console.started_at)),
+        ResetScope::Cache => slot.cache_reset_at.get().or(Some(console.started_at)),
         ResetScope::Requests => console.requests_reset_at.get().or(Some(console.started_at)),
     }
 }
@@ -88,6 +111,7 @@ pub(super) struct Reset {
     pub feed: Arc<Feed>,
     pub requests: Arc<RequestStats>,
     pub requests_reset_at: Arc<Moment>,
+    pub cache: Cache<Page>,
 }
 
 impl Reset {
@@ -97,6 +121,7 @@ impl Reset {
             ResetScope::Statements => self.statements(&mut parameters).await,
             ResetScope::Pool => self.pool(&mut parameters),
             ResetScope::Requests => self.requests(&mut parameters),
+            ResetScope::Cache => self.cache(&mut parameters),
         };
         let target = (self.scope != ResetScope::Requests).then(|| self.slot.target.id.clone());
         let at = self.clock.now();
@@ -123,6 +148,7 @@ impl Reset {
                 ResetScope::Statements => STATEMENTS_RESET.to_owned(),
                 ResetScope::Pool => "Pool counters were reset".to_owned(),
                 ResetScope::Requests => "Request latencies were reset".to_owned(),
+                ResetScope::Cache => "Cache counters were reset".to_owned(),
             },
             detail: Some(effect.clone()),
             actor: Some(self.request.actor.name),
@@ -160,6 +186,16 @@ impl Reset {
         parameters["checkouts"] = before.into();
         verified(before, after, "checkouts")?;
         Ok(format!("counters of {} checkouts discarded; {after} counted again since", format::count(before)))
+    }
+
+    fn cache(&self, parameters: &mut serde_json::Value) -> Result<String, ActionError> {
+        let before = answers(&self.cache);
+        self.cache.classes().iter().for_each(Class::reset_statistics);
+        let after = answers(&self.cache);
+        self.slot.cache_reset_at.set(self.clock.now());
+        parameters["answers"] = before.into();
+        verified(before, after, "answers")?;
+        Ok(format!("counters of {} answers discarded; {after} counted again since", format::count(before)))
     }
 
     fn requests(&self, parameters: &mut serde_json::Value) -> Result<String, ActionError> {

@@ -66,7 +66,62 @@ pub struct Inspected<V> {
     pub value: Option<Option<V>>,
 }
 
+/// A part of a cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group<'a> {
+    /// All of it.
+    All,
+    /// A class.
+    Class(&'a str),
+    /// What carries a tag.
+    Tag(&'a str),
+}
+
+/// A moment of a cache's own time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark(u64);
+
 impl<V: Cacheable> Cache<V> {
+    /// Now. What was loaded before it can be told from what came after.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark(self.inner.time.now())
+    }
+
+    /// Keys and bytes in memory that may still be answered, of what a group names; with a mark, only what was loaded
+    /// before it.
+    #[must_use]
+    pub fn holds(&self, group: Group<'_>, before: Option<Mark>) -> (u64, u64) {
+        let now = self.inner.time.now();
+        let class = match group {
+            Group::Class(name) => self.inner.class(name).map(|class| class.id),
+            Group::All | Group::Tag(_) => None,
+        };
+        let tag = if let Group::Tag(tag) = group { tag_counter(tag) } else { String::new() };
+        let belongs = |key: &super::Key, entry: &super::Entry<V>| match group {
+            Group::All => true,
+            Group::Class(_) => Some(key.class) == class,
+            Group::Tag(_) => entry.dependencies.iter().any(|it| *it.counter.name == *tag),
+        };
+        let live = self.inner.memory.iter().filter(|(key, entry)| {
+            before.is_none_or(|mark| entry.born < mark.0)
+                && belongs(key, entry)
+                && entry.standing(now, 0) != Standing::Gone
+        });
+        live.fold((0, 0), |(keys, bytes), (_, entry)| (keys + 1, bytes + u64::from(entry.weight)))
+    }
+
+    /// What one key takes in memory, if it may still be answered; with a mark, only if it was loaded before it.
+    #[must_use]
+    pub fn holds_key(&self, class: &str, key: &str, before: Option<Mark>) -> Option<u32> {
+        let class = self.inner.class(class)?.id;
+        let entry = self.inner.memory.get(&KeyRef { class, text: key })?;
+        if before.is_some_and(|mark| entry.born >= mark.0) {
+            return None;
+        }
+        (entry.standing(self.inner.time.now(), 0) != Standing::Gone).then_some(entry.weight)
+    }
+
     /// Redis as this cache finds it; none where it has one tier.
     #[must_use]
     pub fn redis(&self) -> Option<RedisTier> {

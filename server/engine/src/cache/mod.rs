@@ -24,7 +24,7 @@ mod versions;
 #[cfg(test)]
 mod tests;
 
-pub use admin::{Inspected, KeyUse, TierUse};
+pub use admin::{Group, Inspected, KeyUse, Mark, TierUse};
 pub use remote::servers::{Servers, ServersError};
 pub use settings::{CacheSettings, ClassSettings, Mode};
 pub use value::{Cacheable, Json};

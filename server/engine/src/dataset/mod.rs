@@ -241,7 +241,7 @@ impl Datasets {
         }
     }
 
-    /// Stops tasks and caches, and waits for them; bounded by 4 s.
+    /// Stops tasks and caches, and waits for them; bounded by 3 s.
     pub async fn shutdown(&self) {
         self.stop.cancel();
         self.tasks.close();

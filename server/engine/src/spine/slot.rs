@@ -52,6 +52,8 @@ pub(crate) struct Slot {
     pub statements_reset_at: Moment,
     /// When the counters of the pools were last reset.
     pub pool_reset_at: Moment,
+    /// When the cache's counters were last reset.
+    pub cache_reset_at: Moment,
     published: watch::Sender<Published>,
 }
 
@@ -80,6 +82,7 @@ impl Slot {
             target,
             statements_reset_at: Moment::default(),
             pool_reset_at: Moment::default(),
+            cache_reset_at: Moment::default(),
             published: watch::Sender::new(published),
         }
     }

@@ -1,6 +1,7 @@
 //! A console over given servers, and how to wait for what it shows.
 
 use headroom_engine::{
+    cache::CacheSettings,
     clock::Clock,
     collect::CollectSettings,
     console::{Console, ConsoleConfig},
@@ -42,6 +43,8 @@ pub fn config(targets: &[(&str, String, Option<String>)]) -> ConsoleConfig {
         collect: collect(),
         health: HealthSettings::default(),
         retention: Retention { minutes_days: 30, hours_days: 762, events_days: 762 },
+        cache: CacheSettings::default(),
+        datasets: Vec::new(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! `/api/v1`.
 
 mod audit;
+mod cache;
+mod data;
 mod events;
 mod health;
 mod history;
