@@ -23,12 +23,16 @@ const _: () = assert!(DRAIN.as_millis() + SHUTDOWN.as_millis() <= 10_000);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Runs the console until `stop`. `ready` is told the address once requests are answered.
+/// Runs the console until `stop`. `ready` is told the address, and handed the engines, once requests are answered.
 ///
 /// # Errors
 /// The port is taken, the state store cannot be opened, nobody could sign in beyond loopback, or a target's address
 /// cannot be read.
-pub async fn serve(settings: Settings, stop: CancellationToken, ready: impl FnOnce(SocketAddr)) -> Result<(), Failure> {
+pub async fn serve(
+    settings: Settings,
+    stop: CancellationToken,
+    ready: impl FnOnce(SocketAddr, &Arc<Console>),
+) -> Result<(), Failure> {
     let config = settings.console().map_err(|error| Failure::Usage(error.to_string()))?;
     // Bound first: a taken port is found before anything is started or changed.
     let listener = bind(settings.listen).await?;
@@ -42,7 +46,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken, ready: impl FnOn
     let web_settings = WebSettings { listen: address, request_timeout: REQUEST_TIMEOUT, keep_alive: KEEP_ALIVE };
     let web = Web::new(console.clone(), Dist::find(settings.dist), web_settings, stop.clone());
     tracing::info!(%address, targets = console.targets().len(), store = console.store.backend(), "listening");
-    ready(address);
+    ready(address, &console);
     let outcome = tokio::select! {
         () = connections::answer(listener, router(web), Limits::default(), stop) => Ok(()),
         () = console.ousted() => Err(Failure::Runtime(anyhow::anyhow!(

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod password;
 pub mod token;
+pub mod triggers;
 pub mod user;
 
 use crate::{
@@ -63,6 +64,9 @@ enum Command {
     /// Manage bearer tokens for programs
     #[command(subcommand)]
     Token(token::Command),
+    /// Have tables tell of their changes, so that datasets are never older than them
+    #[command(subcommand)]
+    Triggers(triggers::Command),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -112,7 +116,7 @@ async fn execute(cli: Cli) -> Result<ExitCode, Failure> {
             let settings = settings(&common, listen.listen)?;
             logging::start(&settings.log);
             let watched: Vec<String> = settings.targets.iter().map(|target| target.id.to_string()).collect();
-            let ready = move |address| println!("Headroom watches {} on http://{address}", watched.join(", "));
+            let ready = move |address, _: &_| println!("Headroom watches {} on http://{address}", watched.join(", "));
             serve::serve(settings, serve::stop_on_signal(), ready).await?;
         }
         Command::Demo { listen, demo } => {
@@ -123,6 +127,7 @@ async fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Check { listen, json } => return check::run(settings(&common, listen.listen), json).await,
         Command::User(command) => user::run(command, &settings(&common, None)?).await?,
         Command::Token(command) => token::run(command, &settings(&common, None)?).await?,
+        Command::Triggers(command) => triggers::run(command, &settings(&common, None)?).await?,
         Command::Openapi => {
             let document = openapi::document(&router::endpoints());
             print(&document.to_pretty_json().map_err(anyhow::Error::from)?)?;

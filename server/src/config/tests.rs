@@ -28,6 +28,7 @@ fn the_example_states_the_defaults() {
         assert_eq!(example.health.limits(check), default.health.limits(check), "{}", check.id);
         assert!(EXAMPLE.contains(&format!("{} = ", check.id)), "the example leaves {} out", check.id);
     }
+    assert_eq!(format!("{:?}", example.cache), format!("{:?}", default.cache));
     assert!(example.targets.is_empty());
 }
 
@@ -140,4 +141,26 @@ fn secrets_come_from_files() {
     assert!(both.to_string().contains("both set"));
     let missing = parse_with("", &[("HEADROOM_STATE_URL_FILE", "/nowhere")]).err().unwrap().to_string();
     assert!(missing.contains("/nowhere") && missing.contains("cannot be read"), "{missing}");
+}
+
+#[test]
+fn the_example_of_a_dataset_can_be_used() {
+    let part = EXAMPLE.split_once("# [[datasets]]").unwrap().1.replace("\n# ", "\n");
+    let target = "[[targets]]\nid = \"orders\"\ndatabase_url = \"postgres://app@db/shop\"\n";
+    let settings = parse_with(&format!("{target}[[datasets]]{part}"), &[]).unwrap();
+    let dataset = &settings.datasets[0];
+    assert_eq!((dataset.name.as_str(), dataset.target.as_str(), dataset.parameters.len()), ("prices", "orders", 1));
+    assert_eq!(dataset.cache.ttl, std::time::Duration::from_secs(60));
+    assert_eq!((dataset.cache.compress_over, dataset.cache.value_max), (100 << 10, 8 << 20));
+    for (line, word) in [
+        ("name = \"a\"", "sql is missing"),
+        ("name = \"a\"\nsql = \"SELECT 1\"\ntarget = \"nowhere\"", "allowed: orders"),
+        ("name = \"a\"\nsql = \"SELECT 1\"\nmode = \"fast\"", "tiered, memory, redis, none"),
+        ("name = \"a\"\nsql = \"SELECT 1\"\ntag = [\"x\"]", "did you mean datasets[0].tags?"),
+        ("name = \"a\"\nsql = \"SELECT 1\"\ntags = \"x\"", "a list of texts"),
+        ("name = \"a\"\nsql = \"SELECT 1\"\ntables = [\"products\"]", "schema.table"),
+    ] {
+        let refused = refused(&format!("{target}[[datasets]]\n{line}\n"));
+        assert!(refused.contains(word), "{refused}");
+    }
 }

@@ -4,6 +4,7 @@
 //! has its own role and its own lanes.
 
 mod announce;
+mod datasets;
 mod load;
 mod servers;
 mod workload;
@@ -15,9 +16,9 @@ use crate::{
 };
 use anyhow::Context;
 use clap::Args;
-use headroom_engine::{clock::Clock, pool::Pools};
+use headroom_engine::{console::Console, pool::Pools};
 use servers::Servers;
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::oneshot,
@@ -69,13 +70,14 @@ pub async fn run(
         () = stop.cancelled() => return Ok(()),
     };
     settings.targets = vec![servers.target()];
+    settings.datasets = datasets::all(&settings.targets[0].id);
     settings.state_url = state::sqlite_url(&folder);
     settings.data_dir = folder;
 
     let (tell, ready) = oneshot::channel();
     let shop = Shop { args, folder: settings.data_dir.clone(), stop: stop.clone() };
-    let console = serve::serve(settings, stop.clone(), |address| {
-        let _shop_has_failed = tell.send(address);
+    let console = serve::serve(settings, stop.clone(), |address, console| {
+        let _shop_has_failed = tell.send((address, console.clone()));
     });
     // Either one's end is the other's; the servers go last, so that neither sees an outage on the way out.
     let (console, shop) = tokio::join!(
@@ -103,10 +105,10 @@ struct Shop {
 
 impl Shop {
     /// Loads the shop once the console shows it, keeps its traffic going, and obeys the two signals.
-    async fn open(self, servers: &mut Servers, ready: oneshot::Receiver<SocketAddr>) -> anyhow::Result<()> {
+    async fn open(self, servers: &mut Servers, ready: oneshot::Receiver<(SocketAddr, Arc<Console>)>) -> anyhow::Result<()> {
         let mut postgres_signal = signal(SignalKind::user_defined1())?;
         let mut redis_signal = signal(SignalKind::user_defined2())?;
-        let Ok(address) = ready.await else { return Ok(()) };
+        let Ok((address, console)) = ready.await else { return Ok(()) };
         let page = format!("http://{address}");
         announce::say(&page, servers);
         let card = announce::Card::new(&self.folder, &page);
@@ -117,7 +119,10 @@ impl Shop {
             loaded = load::load(&application.database_url) => loaded.context("the sample shop cannot be loaded")?,
             () = self.stop.cancelled() => return Ok(()),
         }
-        let workload = self.traffic(servers)?;
+        datasets::prepare(&application.database_url, servers::WATCHER)
+            .await
+            .context("the datasets of the sample shop cannot be prepared")?;
+        let workload = self.traffic(servers, console)?;
         loop {
             let toggled = tokio::select! {
                 _ = postgres_signal.recv() => servers.toggle_postgres().await,
@@ -135,7 +140,7 @@ impl Shop {
         Ok(())
     }
 
-    fn traffic(&self, servers: &Servers) -> anyhow::Result<Option<Workload>> {
+    fn traffic(&self, servers: &Servers, console: Arc<Console>) -> anyhow::Result<Option<Workload>> {
         if self.args.pace == 0.0 {
             return Ok(None);
         }
@@ -146,6 +151,6 @@ impl Shop {
             .map(|url| deadpool_redis::Config::from_url(url).create_pool(Some(deadpool_redis::Runtime::Tokio1)))
             .transpose()?;
         let rates = Rates::default().scaled(self.args.pace);
-        Ok(Some(Workload::start(pools, redis, Clock::system(), rates, self.args.seed)))
+        Ok(Some(Workload::start(pools, redis, console, rates, self.args.seed)))
     }
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 /// The shop's database, and the role that owns it.
 const SHOP: &str = "shop";
 /// The role that the console watches with: no superuser, exactly the rights that docs/runbook.md names.
-const WATCHER: &str = "headroom";
+pub const WATCHER: &str = "headroom";
 /// Small enough that sessions push each other out after some minutes.
 const REDIS_BYTES: u64 = 12 << 20;
 
@@ -61,7 +61,7 @@ impl Servers {
         let mut shop = self.postgres.connect(SHOP).await?;
         shop.execute(
             "ALTER DATABASE shop OWNER TO shop;
-             ALTER ROLE headroom CONNECTION LIMIT 20;
+             ALTER ROLE headroom CONNECTION LIMIT 30;
              GRANT pg_monitor TO headroom;
              GRANT EXECUTE ON FUNCTION pg_stat_statements_reset TO headroom;",
         )

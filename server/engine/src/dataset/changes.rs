@@ -140,11 +140,15 @@ impl Datasets {
             let (dataset, stop) = (dataset.clone(), self.stop.clone());
             self.tasks.spawn(async move {
                 let check = async {
-                    while dataset.check().await.is_err() && dataset.problem().is_none() {
+                    let mut said = None;
+                    while dataset.check().await.is_err() {
+                        // A migration may bring what is missing, so a refused definition is asked about again.
+                        let problem = dataset.problem();
+                        if let Some(reason) = problem.as_ref().filter(|_| problem != said) {
+                            tracing::warn!(dataset = dataset.name(), reason, "this dataset cannot be used");
+                        }
+                        said = problem;
                         sleep(CHECK_AGAIN).await;
-                    }
-                    if let Some(problem) = dataset.problem() {
-                        tracing::error!(dataset = dataset.name(), problem, "this dataset cannot be used");
                     }
                 };
                 stop.run_until_cancelled(check).await;

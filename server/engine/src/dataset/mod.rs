@@ -298,6 +298,14 @@ impl Dataset {
         }
     }
 
+    /// Asks PostgreSQL about the definition, unless it was asked before.
+    ///
+    /// # Errors
+    /// PostgreSQL refuses the definition, or does not answer.
+    pub async fn prepare(&self) -> Result<(), DatasetError> {
+        self.check().await.map(drop)
+    }
+
     fn ready(&self) -> Option<Arc<Ready>> {
         match &*self.checked.read().unwrap_or_else(PoisonError::into_inner) {
             Checked::Ready(ready) => Some(ready.clone()),

@@ -4,10 +4,11 @@
 //! is finished, never dropped.
 
 mod cache;
+mod datasets;
 mod queries;
 mod trouble;
 
-use headroom_engine::{clock::Clock, pool::Pools};
+use headroom_engine::{clock::Clock, console::Console, pool::Pools};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{f64::consts::TAU, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
@@ -18,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Rates {
     /// Product views a second at the busiest hour, most answered by Redis.
     pub views: f64,
+    /// Pages of datasets a second at the busiest hour, most answered by the console's cache.
+    pub pages: f64,
     /// Orders a second at the busiest hour.
     pub orders: f64,
     /// Tracking events a second at the busiest hour.
@@ -40,6 +43,7 @@ impl Default for Rates {
     fn default() -> Self {
         Rates {
             views: 120.0,
+            pages: 60.0,
             orders: 6.0,
             events: 20.0,
             account_pages: 2.0,
@@ -58,6 +62,7 @@ impl Rates {
     pub fn scaled(self, times: f64) -> Self {
         Rates {
             views: self.views * times,
+            pages: self.pages * times,
             orders: self.orders * times,
             events: self.events * times,
             account_pages: self.account_pages * times,
@@ -83,18 +88,26 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// Starts the traffic, without the part through Redis where there is none. `seed` makes the choices of keys
-    /// repeatable.
-    pub fn start(pools: Pools, redis: Option<deadpool_redis::Pool>, clock: Clock, rates: Rates, seed: u64) -> Self {
+    /// Starts the traffic, without the part through Redis where there is none. Datasets are read through `console`. `seed`
+    /// makes the choices of keys repeatable.
+    pub fn start(
+        pools: Pools,
+        redis: Option<deadpool_redis::Pool>,
+        console: Arc<Console>,
+        rates: Rates,
+        seed: u64,
+    ) -> Self {
         let stop = CancellationToken::new();
         let pools = Arc::new(pools);
-        let shop = Shop { pools: pools.clone(), clock, rates, stop: stop.clone() };
+        let shop = Shop { pools: pools.clone(), clock: console.clock.clone(), rates, stop: stop.clone() };
         let random = |offset: u64| StdRng::seed_from_u64(seed.wrapping_add(offset));
         let mut tasks = JoinSet::new();
         if let Some(redis) = redis {
             tasks.spawn(cache::views(shop.clone(), redis.clone(), random(1)));
             tasks.spawn(cache::sessions(shop.clone(), redis, random(2)));
         }
+        tasks.spawn(datasets::pages(shop.clone(), console.clone(), random(7)));
+        tasks.spawn(datasets::sign_ups(shop.clone(), random(8)));
         tasks.spawn(queries::orders(shop.clone(), random(3)));
         tasks.spawn(queries::events(shop.clone(), random(4)));
         tasks.spawn(queries::account_pages(shop.clone(), random(5)));
