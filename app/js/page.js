@@ -6,7 +6,7 @@ const openPopovers = () => document.querySelectorAll("details.pop[open]");
 function close(popover) {
   const held = popover.contains(document.activeElement);
   popover.open = false;
-  if (held) popover.querySelector("summary").focus();
+  if (held) popover.querySelector("summary").focus({ preventScroll: true });
 }
 
 // Popovers close when something outside them, or a link inside them, is clicked.

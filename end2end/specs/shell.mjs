@@ -98,7 +98,9 @@ test("focus returns to what opened a popover, and the page stays where it is", a
   await page.keyboard.press("Enter");
   await page.waitForURL(/from=now-6h/);
   assert.equal(await page.evaluate(() => document.activeElement.title), "Time range");
-  assert.equal(await page.evaluate(() => scrollY), 300);
+  // Live figures above may grow or shrink by a row meanwhile; a jump to the top would leave nothing.
+  const scrolled = await page.evaluate(() => scrollY);
+  assert.ok(Math.abs(scrolled - 300) < 100, `the page went to ${scrolled}`);
 });
 
 test("the theme is chosen without a reload and remembered", async (t) => {

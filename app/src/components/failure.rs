@@ -32,7 +32,7 @@ pub fn Failure(error: AppError, retry: Callback<()>) -> impl IntoView {
                     {unknown
                         .then(|| {
                             view! {
-                                <a class="btn" href="/" data-noscroll="">
+                                <a class="btn" href="/" rel="external">
                                     "Open the default target"
                                 </a>
                             }

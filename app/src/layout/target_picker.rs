@@ -90,7 +90,7 @@ pub fn TargetPicker() -> impl IntoView {
                         None => view! { <MarkOnly status=None/> }.into_any(),
                     };
                     view! {
-                        <a href=href aria-current=here data-noscroll="">
+                        <a href=href aria-current=here rel="external">
                             <span>{id}</span>
                             {mark}
                             <small>{server(&target.info)} {cache(&target.info)}</small>

@@ -36,12 +36,8 @@ impl LazyRoute for OverviewPage {
         view! {
             <Title text="Overview"/>
             <h1 class="vh">{move || format!("Overview of {}", target.get())}</h1>
-            // A page a target: what is known of one never stands under the name of another.
-            <For
-                each=move || [target.get()]
-                key=Clone::clone
-                children=|target| view! { <TargetPage target/> }
-            />
+            // Links to another target load the page anew: what is known of one never stands under the name of another.
+            <TargetPage target=target.get_untracked()/>
         }
         .into_any()
     }
