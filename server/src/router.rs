@@ -3,8 +3,8 @@
 use crate::{
     access::{Access, authorize, forms},
     api::{
-        audit, cache, data, document, events, exposition, health, history, metrics, operations, pool, probes, requests, session,
-        stats, stream, summary, targets, tokens, users,
+        audit, cache, data, document, events, exposition, health, history, metrics, operations, pool, probes, requests,
+        session, stats, stream, summary, targets, tokens, users,
     },
     assets::IMMUTABLE,
     endpoint::{self, Endpoint, admin, operator, public, scrape, viewer},

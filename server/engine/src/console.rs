@@ -1,12 +1,12 @@
 //! The process context: one typed value that joins the engines. The server hands it to routes and pages.
 
 use crate::{
-    cache::{CacheSettings, Class},
-    dataset::{DatasetConfig, Datasets, SetupError},
     access::Access,
     actions,
+    cache::{CacheSettings, Class},
     clock::Clock,
     collect::{CollectSettings, Observation},
+    dataset::{DatasetConfig, Datasets, SetupError},
     health::{self, HealthSettings},
     history::{self, History},
     operations::{self, Operations},

@@ -47,9 +47,7 @@ pub async fn report(State(web): State<Web>, Chosen(target): Chosen) -> Result<An
 }
 
 fn cache_report(console: &Console, target: &TargetId) -> Result<CacheReport, WebError> {
-    console
-        .cache_report(target)
-        .ok_or_else(|| WebError::internal(format!("target \"{target}\" has no cache")))
+    console.cache_report(target).ok_or_else(|| WebError::internal(format!("target \"{target}\" has no cache")))
 }
 
 /// How much of what is asked for is there.
@@ -105,7 +103,13 @@ pub struct KeysQuery {
 
 type Listed = fn(&Dataset, usize) -> Vec<KeyUse>;
 
-fn keys(web: &Web, target: &TargetId, query: &KeysQuery, list: Listed, hottest: bool) -> Result<Vec<KeyReport>, WebError> {
+fn keys(
+    web: &Web,
+    target: &TargetId,
+    query: &KeysQuery,
+    list: Listed,
+    hottest: bool,
+) -> Result<Vec<KeyReport>, WebError> {
     let limit = query.limit.unwrap_or(KEYS);
     if !(1..=KEYS_MAX).contains(&limit) {
         return Err(WebError::field("limit", format!("{limit} is out of range; allowed: 1 to {KEYS_MAX}")));

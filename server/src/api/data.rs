@@ -234,7 +234,12 @@ fn links(uri: &Uri, ask: &Ask, page: &Page) -> HeaderMap {
     }
     links.extend(last.map(|last| ("last", to(last))));
     let mut headers = link_header(links.into_iter());
-    let counts = [("x-total-count", facts.total), ("x-page", Some(number)), ("x-per-page", Some(limit)), ("x-total-pages", last)];
+    let counts = [
+        ("x-total-count", facts.total),
+        ("x-page", Some(number)),
+        ("x-per-page", Some(limit)),
+        ("x-total-pages", last),
+    ];
     for (name, value) in counts {
         if let Some(value) = value {
             headers.insert(HeaderName::from_static(name), HeaderValue::from(value));

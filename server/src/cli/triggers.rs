@@ -19,6 +19,7 @@ pub enum Command {
     Status(Which),
     /// Show the SQL that makes them tell; with --apply, run it
     Install {
+        /// On which target.
         #[command(flatten)]
         which: Which,
         /// Run the statements
@@ -27,6 +28,7 @@ pub enum Command {
     },
     /// Show the SQL that stops them telling; with --apply, run it
     Remove {
+        /// On which target.
         #[command(flatten)]
         which: Which,
         /// Run the statements
@@ -43,12 +45,15 @@ pub struct Which {
     target: Option<String>,
 }
 
+/// Writes the SQL for some tables.
+type Write = fn(&BTreeSet<String>) -> String;
+
 /// Runs `headroom triggers`.
 ///
 /// # Errors
 /// No such target, it has no datasets, a definition cannot be used, or PostgreSQL refuses.
 pub async fn run(command: Command, settings: &Settings) -> Result<(), Failure> {
-    let (which, apply, sql): (_, _, Option<fn(&BTreeSet<String>) -> String>) = match command {
+    let (which, apply, write): (_, _, Option<Write>) = match command {
         Command::Status(which) => (which, false, None),
         Command::Install { which, apply } => (which, apply, Some(Triggers::install)),
         Command::Remove { which, apply } => (which, apply, Some(Triggers::remove)),
@@ -61,13 +66,10 @@ pub async fn run(command: Command, settings: &Settings) -> Result<(), Failure> {
     })?;
     let target = Arc::new(Target::new(config).map_err(|error| Failure::Usage(error.to_string()))?);
     let tables = tables(settings, config, &target).await?;
-    let mut lease = target
-        .pools
-        .acquire(Lane::Interactive)
-        .await
-        .map_err(|error| anyhow::anyhow!(target.explain(&error)))?;
-    if let Some(sql) = sql {
-        let sql = sql(&tables);
+    let mut lease =
+        target.pools.acquire(Lane::Interactive).await.map_err(|error| anyhow::anyhow!(target.explain(&error)))?;
+    if let Some(write) = write {
+        let sql = write(&tables);
         print(sql.trim_end())?;
         if !apply {
             eprintln!("Nothing was changed. Run it yourself, or again with --apply.");
@@ -97,9 +99,8 @@ async fn tables(
     if configs.is_empty() {
         return Err(Failure::Usage(format!("target \"{}\" has no datasets; see [[datasets]]", config.id)));
     }
-    let datasets =
-        Datasets::start(configs, &[(config.clone(), target.clone())], &settings.cache, &Clock::system())
-            .map_err(|error| Failure::Usage(error.to_string()))?;
+    let datasets = Datasets::start(configs, &[(config.clone(), target.clone())], &settings.cache, &Clock::system())
+        .map_err(|error| Failure::Usage(error.to_string()))?;
     let mut tables = BTreeSet::new();
     for dataset in datasets.list() {
         dataset.prepare().await.with_context(|| format!("dataset \"{}\"", dataset.name()))?;

@@ -8,7 +8,8 @@ pub(super) fn read(root: &Section<'_>) -> Result<CacheSettings, ConfigError> {
     let section = root.section("cache")?;
     let default = CacheSettings::default();
     let space = value::form("1 to 40 of a-z, 0-9 and -", |text| {
-        (1..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        (1..=40).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     });
     let settings = CacheSettings {
         space: section.value("space", &space)?.unwrap_or(default.space),

@@ -17,7 +17,8 @@ pub(super) fn read(root: &Section<'_>, targets: &[TargetConfig]) -> Result<Vec<D
 }
 
 fn dataset(section: &Section<'_>, targets: &[TargetConfig]) -> Result<DatasetConfig, ConfigError> {
-    let needed = |key: &str| section.value(key, &value::text())?.ok_or_else(|| section.wrong(&format!("{key} is missing")));
+    let needed =
+        |key: &str| section.value(key, &value::text())?.ok_or_else(|| section.wrong(&format!("{key} is missing")));
     let first = targets.first().map(|target| target.id.clone());
     let target = match section.value("target", &value::text())? {
         Some(named) => TargetId(named),

@@ -144,7 +144,9 @@ mod tests {
             assert_eq!(parse_span(text), Some(Duration::from_millis(millis)));
             assert_eq!(short(Duration::from_millis(millis)), text);
         }
-        for (text, bytes) in [("0B", Some(0)), ("64MiB", Some(64 << 20)), ("2 GiB", Some(2 << 30)), ("7", None), ("9MB", None)] {
+        for (text, bytes) in
+            [("0B", Some(0)), ("64MiB", Some(64 << 20)), ("2 GiB", Some(2 << 30)), ("7", None), ("9MB", None)]
+        {
             assert_eq!(parse_bytes(text), bytes, "{text}");
         }
         for bad in ["", "5", "s", "5x", "-5s", "1.5s", "99999999999999999999s", "18446744073709551615d"] {

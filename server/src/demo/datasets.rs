@@ -63,7 +63,11 @@ pub fn all(target: &TargetId) -> Vec<DatasetConfig> {
             tags: vec!["customers:{country}".into()],
             key: vec!["id".into()],
             count: true,
-            ..dataset(CUSTOMERS, "SELECT id, name, country, created_at FROM shop.customers WHERE country = :country", 300)
+            ..dataset(
+                CUSTOMERS,
+                "SELECT id, name, country, created_at FROM shop.customers WHERE country = :country",
+                300,
+            )
         },
         DatasetConfig {
             parameters: vec![parameter("days", ParameterKind::Integer, Some("30"))],

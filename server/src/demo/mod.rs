@@ -105,7 +105,11 @@ struct Shop {
 
 impl Shop {
     /// Loads the shop once the console shows it, keeps its traffic going, and obeys the two signals.
-    async fn open(self, servers: &mut Servers, ready: oneshot::Receiver<(SocketAddr, Arc<Console>)>) -> anyhow::Result<()> {
+    async fn open(
+        self,
+        servers: &mut Servers,
+        ready: oneshot::Receiver<(SocketAddr, Arc<Console>)>,
+    ) -> anyhow::Result<()> {
         let mut postgres_signal = signal(SignalKind::user_defined1())?;
         let mut redis_signal = signal(SignalKind::user_defined2())?;
         let Ok((address, console)) = ready.await else { return Ok(()) };

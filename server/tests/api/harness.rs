@@ -135,7 +135,7 @@ impl Harness {
         let web = Web::new(console.clone(), Dist::Folder(dist.path().into()), settings, stop.clone());
         let serving = tokio::spawn(connections::answer(listener, router(web.clone()), Limits::default(), stop.clone()));
         let client = Client::builder().redirect(Policy::none()).build().unwrap();
-        Harness { console, web, address, stop, client, serving, dist, database: database, _redis: redis }
+        Harness { console, web, address, stop, client, serving, dist, database, _redis: redis }
     }
 
     /// A connection to the target's database.

@@ -15,8 +15,8 @@ use headroom_model::{
     cache::{ClearPreview, ClearScope},
     event::EventKind,
 };
-use std::sync::Arc;
 use reset::Reset;
+use std::sync::Arc;
 
 /// Who asks for an action, from where, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]

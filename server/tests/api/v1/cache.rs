@@ -64,12 +64,16 @@ async fn every_scope_is_previewed_cleared_and_on_record() {
         assert_eq!((&preview["preview"]["memoryKeys"], &preview["outcome"]), (&json!(1), &Value::Null), "{scope}");
         assert_eq!(read(&harness, 1).await, "L1", "a dry run changes nothing");
         let done = clear("?reason=test").await;
-        assert!(done["outcome"]["effect"].as_str().unwrap().contains("Redis and the other instances were told"), "{done}");
+        assert!(
+            done["outcome"]["effect"].as_str().unwrap().contains("Redis and the other instances were told"),
+            "{done}"
+        );
         assert_eq!(read(&harness, 1).await, "MISS", "{scope}");
         let audit = harness.data("/api/v1/audit").await;
         assert_eq!((&audit[0]["action"], &audit[0]["reason"]), (&json!("cache.clear"), &json!("test")));
     }
-    let unknown = harness.request(Method::POST, "/api/v1/cache/clear").json(&json!({ "scope": "dataset", "dataset": "x" }));
+    let unknown =
+        harness.request(Method::POST, "/api/v1/cache/clear").json(&json!({ "scope": "dataset", "dataset": "x" }));
     assert_eq!(unknown.send().await.unwrap().status(), StatusCode::UNPROCESSABLE_ENTITY);
     let reset = harness.request(Method::POST, &format!("/api/v1/stats/reset?target={TARGET}"));
     let reset = reset.json(&json!({ "scope": "cache" })).send().await.unwrap();

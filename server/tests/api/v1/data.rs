@@ -66,7 +66,10 @@ async fn what_cannot_be_asked_for_is_named() {
         ("products?cursor=Zm9yZWlnbg", StatusCode::UNPROCESSABLE_ENTITY, "cursor"),
     ] {
         let answer = harness.request(Method::GET, &format!("/api/v1/data/{path}")).send().await.unwrap();
-        assert_eq!((answer.status(), &answer.headers()[header::CONTENT_TYPE] == "application/problem+json"), (status, true));
+        assert_eq!(
+            (answer.status(), &answer.headers()[header::CONTENT_TYPE] == "application/problem+json"),
+            (status, true)
+        );
         let problem: Value = answer.json().await.unwrap();
         assert_eq!(problem["errors"][0]["field"].as_str().unwrap_or_default(), field, "{path}: {problem}");
     }
