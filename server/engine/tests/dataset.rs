@@ -177,6 +177,22 @@ async fn definitions_are_held_against_the_database() {
 }
 
 #[tokio::test]
+async fn checking_one_dataset_does_not_disturb_the_sessions_of_another() {
+    let database = database().await.unwrap();
+    let late = dataset("late", "SELECT * FROM late", vec![]);
+    let datasets = start(&database, None, vec![products(), late]).await;
+    let (products, late) = (datasets.get("products").unwrap(), datasets.get("late").unwrap());
+    body(products, &ask(&[("region", "eu")])).await.unwrap();
+    assert!(body(late, &Ask::default()).await.is_err());
+    sqlx::raw_sql("CREATE TABLE late (n int)").execute(&mut database.connect().await.unwrap()).await.unwrap();
+    body(late, &Ask::default()).await.unwrap();
+    // The same statement with other arguments, on whichever session is at hand.
+    for page in 1..=3 {
+        body(products, &Ask { page: Some(page), ..ask(&[("region", "us")]) }).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_failing_statement_has_a_safe_text_and_an_older_page_stands_in() {
     let database = database().await.unwrap();
     let short = ClassSettings { ttl: Duration::from_millis(50), ..products().cache };

@@ -47,7 +47,8 @@ impl Dataset {
         }
         let mut lease = self.lease().await?;
         let found = self.examine(&mut lease).await;
-        drop(lease);
+        // It holds a prepared statement and a setting of the check's.
+        lease.discard();
         let (checked, answer) = match found {
             Ok(ready) => {
                 let ready = Arc::new(ready);
@@ -139,7 +140,7 @@ impl Dataset {
 
 /// The tables that a statement's generic plan reads, and those they are partitions of.
 async fn tables(connection: &mut PgConnection, sql: &str, parameters: usize) -> Result<Vec<String>, Trouble> {
-    // In a transaction of its own, so that neither setting nor prepared statement outlives it.
+    // The session is given up afterwards, so neither setting nor prepared statement meets anyone else.
     let nulls = vec!["NULL"; parameters].join(", ");
     let call = if parameters == 0 { String::new() } else { format!("({nulls})") };
     let explain = async {
@@ -151,8 +152,7 @@ async fn tables(connection: &mut PgConnection, sql: &str, parameters: usize) -> 
         sqlx::raw_sql(AssertSqlSafe(plan)).fetch_one(&mut *connection).await?.try_get_unchecked::<String, _>(0)
     };
     let plan = explain.await;
-    let end = "ROLLBACK; DEALLOCATE ALL";
-    sqlx::raw_sql(end).execute(&mut *connection).await?;
+    sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
     let plan: serde_json::Value = serde_json::from_str(&plan?).map_err(|error| sqlx::Error::Decode(error.into()))?;
     let mut found = BTreeSet::new();
     collect(&plan, &mut found);
