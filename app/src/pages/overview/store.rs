@@ -190,8 +190,13 @@ impl Store {
                 return;
             }
             match answer {
-                Ok(answer) => {
-                    self.past.set(Some(answer));
+                Ok(mut answer) => {
+                    self.past.update(|past| {
+                        if let Some(before) = past.take() {
+                            keep_newer(&mut answer, before);
+                        }
+                        *past = Some(answer);
+                    });
                     self.past_error.set(None);
                 }
                 Err(error) => fail(self.past_error, error),
@@ -288,6 +293,17 @@ impl Store {
             }
         });
     }
+}
+
+/// Keeps the events that the feed told of while an answer was on its way.
+fn keep_newer(answer: &mut Timeline, before: Timeline) {
+    if !answer.range.live {
+        return;
+    }
+    let newest = answer.events.iter().map(|event| event.id).max().unwrap_or(i64::MIN);
+    let told = before.events.into_iter().filter(|event| event.id > newest && event.event.at >= answer.range.from);
+    answer.events.splice(0..0, told);
+    answer.events.truncate(MOST);
 }
 
 fn fail(place: RwSignal<Option<AppError>>, error: AppError) {
