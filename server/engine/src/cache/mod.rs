@@ -2,7 +2,7 @@
 //!
 //! A [`Cache`] holds values of one type in named classes. [`Class::get_or_load`] answers from memory, else from Redis,
 //! else by one load, however many ask. Values past their time stand in while loading is slow or fails (fail-safe). Tags,
-//! classes and the whole cache are invalidated by versions (see [`versions`]), keys by name, on all instances.
+//! classes and the whole cache are invalidated by versions, keys by name, on all instances.
 //!
 //! Redis lost means that memory goes on alone; nothing fails. What was invalidated meanwhile is made good when it is back.
 
