@@ -20,6 +20,7 @@ pub mod sample;
 pub mod series;
 pub mod target;
 pub mod timestamp;
+pub mod warmup;
 
 pub use access::{Actor, Role};
 pub use health::{Band, Component};
