@@ -7,7 +7,7 @@ use crate::{
         answer::Answer,
         error::{Kind, WebError},
         extract::{JsonBody, Params, Segment},
-        pagination::{PageQuery, paged},
+        pagination::{PageQuery, page_of},
     },
     web::Web,
 };
@@ -16,6 +16,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use headroom_engine::store::Token;
 use headroom_model::{Role, Timestamp, api::Envelope};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -70,17 +71,13 @@ pub async fn list(
 ) -> Result<Response, WebError> {
     let page = query.check()?;
     let tokens = web.console.access.tokens().await?;
-    let total = tokens.len() as u64;
-    let rows = tokens.into_iter().skip(usize::try_from(page.offset()).unwrap_or(usize::MAX)).take(page.limit as usize);
-    let rows = rows
-        .map(|token| TokenEntry {
-            name: token.name,
-            role: token.role,
-            created_at: token.created_at,
-            expires_at: token.expires_at,
-        })
-        .collect();
-    Ok(paged(&uri, page, total, rows))
+    let row = |token: Token| TokenEntry {
+        name: token.name,
+        role: token.role,
+        created_at: token.created_at,
+        expires_at: token.expires_at,
+    };
+    Ok(page_of(&uri, page, tokens, row))
 }
 
 /// Add a token

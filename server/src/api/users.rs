@@ -7,7 +7,7 @@ use crate::{
         answer::Answer,
         error::{Kind, WebError},
         extract::{JsonBody, Params, Segment},
-        pagination::{PageQuery, paged},
+        pagination::{PageQuery, page_of},
     },
     web::Web,
 };
@@ -16,6 +16,7 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
+use headroom_engine::store::User;
 use headroom_model::{Role, Timestamp, api::Envelope};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -55,10 +56,8 @@ pub async fn list(
 ) -> Result<Response, WebError> {
     let page = query.check()?;
     let users = web.console.access.users().await?;
-    let total = users.len() as u64;
-    let rows = users.into_iter().skip(usize::try_from(page.offset()).unwrap_or(usize::MAX)).take(page.limit as usize);
-    let rows = rows.map(|user| UserEntry { name: user.name, role: user.role, created_at: user.created_at }).collect();
-    Ok(paged(&uri, page, total, rows))
+    let row = |user: User| UserEntry { name: user.name, role: user.role, created_at: user.created_at };
+    Ok(page_of(&uri, page, users, row))
 }
 
 /// Add a user

@@ -78,6 +78,13 @@ impl Page {
     }
 }
 
+/// A page of a list that is known as a whole.
+pub fn page_of<T, R: Serialize>(uri: &Uri, page: Page, all: Vec<T>, row: impl Fn(T) -> R) -> Response {
+    let total = all.len() as u64;
+    let before = usize::try_from(page.offset()).unwrap_or(usize::MAX);
+    paged(uri, page, total, all.into_iter().skip(before).take(page.limit as usize).map(row).collect())
+}
+
 /// An offset-paginated list with its headers.
 pub fn paged<T: Serialize>(uri: &Uri, page: Page, total: u64, rows: Vec<T>) -> Response {
     let pagination = Pagination::new(page.number, u64::from(page.limit), total);

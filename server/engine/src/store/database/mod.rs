@@ -3,6 +3,19 @@
 //! Both read `$1` placeholders and `ON CONFLICT`; what differs is how to open them and how values are bound and decoded.
 //! No call waits longer than [`PATIENCE`] for a connection, and as long again for its answer.
 
+/// A statement with its arguments bound. A macro because the types that a database binds are not one type.
+macro_rules! bound {
+    ($statement:expr, $args:expr) => {
+        $args.into_iter().fold($statement, |statement, arg| match arg {
+            Arg::Int(value) => statement.bind(value),
+            Arg::Real(value) => statement.bind(value),
+            Arg::Text(value) => statement.bind(value),
+            Arg::Bytes(value) => statement.bind(value),
+            Arg::Flag(value) => statement.bind(value),
+        })
+    };
+}
+
 mod postgres;
 mod query;
 mod sqlite;

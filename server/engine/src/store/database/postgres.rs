@@ -54,17 +54,7 @@ impl Engine for Postgres {
         // Marked behind the first keyword, as all our statements are: the store may live in a watched database.
         let (keyword, rest) = query.sql.split_once(' ').unwrap_or((&query.sql, ""));
         let marked = format!("{keyword} {MARK} {rest}");
-        let mut statement = sqlx::query(AssertSqlSafe(marked)).persistent(query.reused);
-        for arg in query.args {
-            statement = match arg {
-                Arg::Int(value) => statement.bind(value),
-                Arg::Real(value) => statement.bind(value),
-                Arg::Text(value) => statement.bind(value),
-                Arg::Bytes(value) => statement.bind(value),
-                Arg::Flag(value) => statement.bind(value),
-            };
-        }
-        statement
+        bound!(sqlx::query(AssertSqlSafe(marked)).persistent(query.reused), query.args)
     }
 
     fn decode(row: &Self::Row, column: usize) -> Result<Cell, sqlx::Error> {

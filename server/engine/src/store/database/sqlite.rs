@@ -119,17 +119,7 @@ impl Engine for Sqlite {
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
 
     fn prepare(query: Query) -> sqlx::query::Query<'static, Self, Self::Arguments> {
-        let mut statement = sqlx::query(AssertSqlSafe(query.sql)).persistent(query.reused);
-        for arg in query.args {
-            statement = match arg {
-                Arg::Int(value) => statement.bind(value),
-                Arg::Real(value) => statement.bind(value),
-                Arg::Text(value) => statement.bind(value),
-                Arg::Bytes(value) => statement.bind(value),
-                Arg::Flag(value) => statement.bind(value),
-            };
-        }
-        statement
+        bound!(sqlx::query(AssertSqlSafe(query.sql)).persistent(query.reused), query.args)
     }
 
     fn decode(row: &Self::Row, column: usize) -> Result<Cell, sqlx::Error> {
