@@ -1,6 +1,7 @@
 //! Two tiers against real Redis: several instances, outages, damage.
 
 use bytes::Bytes;
+use futures::StreamExt;
 use headroom_engine::{
     cache::{Cache, CacheError, CacheSettings, Class, ClassSettings, Hit, LoadFailure, Loaded, Mode, Origin, Servers},
     clock::Clock,
@@ -14,6 +15,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use tokio::sync::Notify;
 
 fn instance(redis: &Redis) -> Cache<Bytes> {
     instance_with(redis, Clock::system())
@@ -249,6 +251,139 @@ async fn damage_in_redis_is_a_miss_and_is_removed() {
         assert_eq!(source.get(&at_b, &n.to_string(), &[]).await.unwrap().1, Origin::Redis, "repaired");
     }
     assert_eq!(at_a.report().counters.poison, 3);
+    // Another kind of value, and an envelope without an end: no cache writes either.
+    redis_cli(&redis, &["HSET", "hrc1:e:{test:c:hash}", "a", "b"]);
+    source.get(&at_a, "eternal", &[]).await.unwrap();
+    assert_eq!(redis_cli(&redis, &["PERSIST", "hrc1:e:{test:c:eternal}"]), "1");
+    for key in ["hash", "eternal"] {
+        assert_eq!(source.get(&at_b, key, &[]).await.unwrap().1, Origin::Load, "{key}");
+        let ends = redis_cli(&redis, &["PTTL", &format!("hrc1:e:{{test:c:{key}}}")]);
+        assert!(ends.parse::<i64>().unwrap() > 600_000, "{key} was not repaired");
+    }
+    assert_eq!(at_b.report().counters.poison, 2);
+    assert!(b.redis().unwrap().answers, "that is no trouble with Redis");
+}
+
+#[tokio::test]
+async fn a_refresh_that_fails_leaves_the_fresh_value_and_is_tried_again() {
+    let redis = Redis::start(RedisOptions::default()).await.unwrap();
+    let cache = instance(&redis);
+    let settings = ClassSettings { eager_after: Some(0.0), retry_after: Duration::from_millis(50), ..plain() };
+    let class = cache.class("c", settings);
+    let loaded = |text: &'static str, ttl| Loaded { value: Some(Bytes::from_static(text.as_bytes())), ttl };
+    class.set("k", &[], loaded("1", None)).await.unwrap();
+    // Redis has another value by now, past its time: no message told of it.
+    class.set("other", &[], loaded("2", Some(Duration::from_millis(1)))).await.unwrap();
+    assert_eq!(redis_cli(&redis, &["COPY", "hrc1:e:{test:c:other}", "hrc1:e:{test:c:k}", "REPLACE"]), "1");
+    let down = || async { Err(Arc::new(std::io::Error::other("down")) as LoadFailure) };
+    for attempts in 1..=3 {
+        eventually("a refresh", async || {
+            let hit = class.get_or_load("k", &[], down).await.unwrap();
+            assert_eq!((number(&hit), hit.origin), (1, Origin::Memory));
+            class.report().counters.load_errors >= attempts
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn who_joins_a_refresh_that_another_instance_does_waits_for_its_value() {
+    let redis = Redis::start(RedisOptions::default()).await.unwrap();
+    let settings =
+        CacheSettings { space: "test".into(), redis_timeout: Duration::from_secs(20), ..CacheSettings::default() };
+    let cache: Cache<Bytes> =
+        Cache::start(settings, Some(&Servers::Single(redis.url(0))), Clock::system()).expect("as above");
+    let patient = Duration::from_secs(30);
+    let settings = ClassSettings {
+        ttl: Duration::from_secs(1),
+        eager_after: Some(0.0),
+        soft_timeout: patient,
+        hard_timeout: patient,
+        ..plain()
+    };
+    let class = cache.class("c", settings);
+    let source = Source::default();
+    source.get(&class, "k", &[]).await.unwrap();
+    source.value.store(1, SeqCst);
+    // Another instance holds the lease, and the refresh is slow to learn of it.
+    redis_cli(&redis, &["SET", "hrc1:l:{test:c:k}", &format!("{}:another", "9".repeat(20)), "PX", "4000"]);
+    redis.pause();
+    assert_eq!(source.get(&class, "k", &[]).await.unwrap(), (0, Origin::Memory));
+    assert_eq!(class.report().counters.refreshes, 1);
+    // Asked by its key alone, nothing is loaded or joined.
+    eventually("the end of its time", async || class.hottest(1)[0].fresh_for == Some(Duration::ZERO)).await;
+    let late = source.get(&class, "k", &[]);
+    let (late, ()) = tokio::join!(late, async {
+        eventually("joining", async || class.report().counters.joined == 1).await;
+        redis.resume();
+    });
+    assert_eq!(late.unwrap(), (1, Origin::Load), "not the value whose time was over");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_load_that_an_invalidation_has_outdated() {
+    let redis = Redis::start(RedisOptions::default()).await.unwrap();
+    let (a, b) = (instance(&redis), instance(&redis));
+    let (at_a, at_b) = (a.class("c", plain()), b.class("c", plain()));
+    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let slow = {
+        let (begun, go_on) = (begun.clone(), go_on.clone());
+        at_a.get_or_load("k", &["t"], move || async move {
+            begun.notify_one();
+            go_on.notified().await;
+            Ok(Loaded::value(Bytes::from_static(b"0")))
+        })
+    };
+    let source = Source::default();
+    source.value.store(1, SeqCst);
+    let (slow, ()) = tokio::join!(slow, async {
+        begun.notified().await;
+        b.invalidate_tag("t").await;
+        // The load that runs began before: what it brings will not be kept anywhere.
+        assert_eq!(source.get(&at_b, "k", &["t"]).await.unwrap(), (1, Origin::Load));
+        go_on.notify_one();
+    });
+    assert_eq!(number(&slow.unwrap()), 0, "who waited from before gets it");
+    assert_eq!(source.get(&at_a, "k", &["t"]).await.unwrap(), (1, Origin::Redis));
+    assert_eq!(at_a.report().counters.discarded, 1);
+}
+
+/// Numbers that are missing are taken for messages that were lost, and make every instance verify all it has.
+#[tokio::test]
+async fn what_is_not_stored_leaves_no_gap_in_the_messages() {
+    let redis = Redis::start(RedisOptions::default()).await.unwrap();
+    let client = deadpool_redis::redis::Client::open(redis.url(0)).unwrap();
+    let mut ear = client.get_async_pubsub().await.unwrap();
+    ear.subscribe("hrc1:b:test").await.unwrap();
+    let mut messages = ear.into_on_message();
+    let cache = instance(&redis);
+    let class = cache.class("c", plain());
+    let lease = "hrc1:l:{test:c:k}";
+    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    for fails in [false, true] {
+        let (started, done) = (begun.clone(), go_on.clone());
+        let load = class.get_or_load("k", &[], move || async move {
+            started.notify_one();
+            done.notified().await;
+            let value = Ok(Loaded::value(Bytes::from_static(b"0")));
+            if fails { Err(Arc::new(std::io::Error::other("down")) as LoadFailure) } else { value }
+        });
+        let (loaded, ()) = tokio::join!(load, async {
+            begun.notified().await;
+            redis_cli(&redis, &["DEL", lease]);
+            go_on.notify_one();
+        });
+        assert_eq!(loaded.is_err(), fails);
+    }
+    class.set("end", &[], Loaded::absent()).await.unwrap();
+    let mut numbers = Vec::new();
+    // The newest message is the key that was set; those before it may arrive a little later.
+    eventually("hearing of all", async || {
+        let text: String = messages.next().await.unwrap().get_payload().unwrap();
+        numbers.push(text.split('\n').nth(1).unwrap().parse::<usize>().unwrap());
+        numbers.len() >= 4 && numbers.iter().max() == Some(&numbers.len())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -374,6 +509,56 @@ async fn many_at_once() {
     assert_eq!(at_b.redis_keys().await, Some(500));
 }
 
+/// Redis counts how often it read from a connection: once for a command that is waited for, and once for many that come
+/// together, but for those that fill its buffer of 16 KiB.
+#[tokio::test]
+async fn many_keys_are_few_round_trips() {
+    let redis = Redis::start(RedisOptions::default()).await.unwrap();
+    let (a, b) = (instance(&redis), instance(&redis));
+    listening(&[&a, &b]).await;
+    let reads = || {
+        let info = redis_cli(&redis, &["INFO", "stats"]);
+        let line = info.lines().find_map(|line| line.strip_prefix("total_reads_processed:")).expect("since Redis 6");
+        line.trim().parse::<u64>().unwrap()
+    };
+    let names: Vec<String> = (0..400).map(|n| n.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let values =
+        names.iter().map(|name| ((*name).to_owned(), Loaded::value(Bytes::from((*name).to_owned())))).collect();
+    let (at_a, at_b) = (a.class("c", plain()), b.class("c", plain()));
+    // The tags are known from here on.
+    at_b.set("known", &["t"], Loaded::absent()).await.unwrap();
+    let before = reads();
+    assert_eq!(at_a.set_many(values, &["t"]).await.unwrap(), 400);
+    let between = reads();
+    let found = at_b.get_many(&names).await;
+    let after = reads();
+    assert!(found.iter().all(|hit| hit.as_ref().is_some_and(|hit| hit.origin == Origin::Redis)));
+    assert!(between - before < 40 && after - between < 40, "{before} {between} {after}");
+    // What memory has by now asks Redis nothing.
+    let again = at_b.get_many(&names).await;
+    assert!(again.iter().all(|hit| hit.as_ref().is_some_and(|hit| hit.origin == Origin::Memory)));
+    assert_eq!(at_b.report().counters.hits_memory, 400);
+}
+
+#[tokio::test]
+async fn what_is_set_together_is_kept_and_the_last_of_a_key_stands() {
+    let redis = Redis::start(RedisOptions::default()).await.unwrap();
+    let cache = instance(&redis);
+    let class = cache.class("c", ClassSettings { value_max: 100, ..plain() });
+    let value = |n: usize| Loaded::value(Bytes::from(n.to_string()));
+    // More than one batch, and many to a lock.
+    let mut values: Vec<_> = (0..1_200).map(|n| (n.to_string(), value(n))).collect();
+    values.push(("1".into(), value(11)));
+    values.push(("large".into(), Loaded::value(Bytes::from(vec![0; 101]))));
+    assert_eq!(class.set_many(values, &[]).await.unwrap(), 1_201);
+    assert_eq!(class.report().memory_keys, 1_200);
+    assert_eq!(number(&class.get("1").await.unwrap()), 11);
+    assert_eq!(redis_cli(&redis, &["EXISTS", "hrc1:e:{test:c:1}", "hrc1:e:{test:c:large}"]), "1");
+    let refused = class.set_many(vec![("new".into(), value(1)), ("k".repeat(2_000), value(1))], &[]).await;
+    assert!(matches!(refused, Err(CacheError::Key(_))) && class.get("new").await.is_none());
+}
+
 /// Random loads and invalidations on three instances that share Redis: an answer that began after an invalidation had
 /// ended at its own instance never shows a value from before it, and in the end all agree on the newest.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -404,6 +589,11 @@ async fn no_interleaving_across_instances_keeps_a_stale_value() {
                         let new = value.fetch_add(1, SeqCst) + 1;
                         cache.invalidate_tag(key).await;
                         settled[at] = new;
+                    }
+                    2 | 3 => {
+                        if let Some(hit) = class.get(key).await {
+                            assert!(number(&hit) >= settled[at], "{key}: {} after {}", number(&hit), settled[at]);
+                        }
                     }
                     _ => {
                         let source = keys.clone();

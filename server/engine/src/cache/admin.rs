@@ -5,7 +5,7 @@ use super::{
     entry::Standing,
     key::KeyRef,
     remote::{INDEX_MAX, Lost},
-    versions::tag_counter,
+    versions::{Counter, tag_counter},
 };
 use headroom_model::cache::{ClassReport, RedisTier};
 use std::{
@@ -45,6 +45,21 @@ pub struct TierUse {
     pub fresh_for: Duration,
     /// How long it may stand in after that.
     pub usable_for: Duration,
+}
+
+/// How a tag is used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TagUse {
+    /// Keys in memory that carry it.
+    pub keys: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Answers with entries that carry it, since the statistics were reset.
+    pub hits: u64,
+    /// Requests for such entries that ended in a load.
+    pub misses: u64,
+    /// How often it was invalidated, as far as this instance knows.
+    pub invalidations: u64,
 }
 
 /// One key in detail.
@@ -98,7 +113,7 @@ impl<V: Cacheable> Cache<V> {
             Group::All | Group::Tag(_) => None,
         };
         let tag = if let Group::Tag(tag) = group { tag_counter(tag) } else { String::new() };
-        let belongs = |key: &super::Key, entry: &super::Entry<V>| match group {
+        let belongs = |key: &super::key::Key, entry: &super::entry::Entry<V>| match group {
             Group::All => true,
             Group::Class(_) => Some(key.class) == class,
             Group::Tag(_) => entry.dependencies.iter().any(|it| *it.counter.name == *tag),
@@ -145,29 +160,32 @@ impl<V: Cacheable> Cache<V> {
         (self.inner.memory.weighted_size(), self.inner.settings.memory_max)
     }
 
-    /// Keys in memory by tag, with their bytes: what a tag's invalidation would touch here.
+    /// Tags of what is in memory: what each one's invalidation would touch here, and how its entries are used. Accesses
+    /// are counted one in [`ClassReport::sampled_every`] of the entry's class, so that a hit in memory stays cheap, and
+    /// scaled up. A tag that nothing here uses any more is forgotten in time, and so is what it counted.
     #[must_use]
-    pub fn tags(&self) -> BTreeMap<String, (u64, u64)> {
-        let mut tags: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    pub fn tags(&self) -> BTreeMap<String, TagUse> {
+        let mut tags: BTreeMap<Arc<str>, (Arc<Counter>, TagUse)> = BTreeMap::new();
         let now = self.inner.time.now();
         for (_, entry) in self.inner.memory.iter().filter(|(_, entry)| entry.standing(now, 0) != Standing::Gone) {
-            for tag in entry.dependencies.iter().filter_map(|it| it.counter.name.strip_prefix("t:")) {
-                // One lookup more on the first sight of a tag, none of its name copied afterwards.
-                if let Some((keys, bytes)) = tags.get_mut(tag) {
-                    *keys += 1;
-                    *bytes += u64::from(entry.weight);
-                } else {
-                    tags.insert(tag.to_owned(), (1, u64::from(entry.weight)));
-                }
+            for counter in entry.dependencies.iter().map(|it| &it.counter).filter(|counter| counter.tag().is_some()) {
+                let (_, tag) = tags.entry(counter.name.clone()).or_insert_with(|| (counter.clone(), TagUse::default()));
+                tag.keys += 1;
+                tag.bytes += u64::from(entry.weight);
             }
         }
-        tags
+        let of = |(counter, tag): (Arc<Counter>, TagUse)| {
+            let (hits, misses) = counter.accesses();
+            let name = counter.tag()?.to_owned();
+            Some((name, TagUse { hits, misses, invalidations: counter.bumps(), ..tag }))
+        };
+        tags.into_values().filter_map(of).collect()
     }
 
-    /// How often a tag was invalidated as far as this instance knows.
-    #[must_use]
-    pub fn tag_invalidations(&self, tag: &str) -> u64 {
-        self.inner.versions.known(&tag_counter(tag)).map_or(0, |counter| counter.bumps())
+    /// Starts a new epoch of all counters, those of the tags too. Entries stay.
+    pub fn reset_statistics(&self) {
+        self.classes().iter().for_each(Class::reset_statistics);
+        self.inner.versions.all().iter().for_each(|counter| counter.reset_accesses());
     }
 }
 
@@ -187,7 +205,7 @@ impl<V: Cacheable> Class<V> {
         }
     }
 
-    /// Starts a new epoch of its counters. Entries stay.
+    /// Starts a new epoch of its counters. Entries stay, and so do the counters of tags, which other classes use too.
     pub fn reset_statistics(&self) {
         self.state.stats.reset();
     }
@@ -243,7 +261,7 @@ impl<V: Cacheable> Class<V> {
     pub async fn inspect(&self, key: &str) -> Inspected<V> {
         let (inner, class) = (&self.inner, &self.state);
         let now = inner.time.now();
-        let tier = |entry: &super::Entry<V>, bytes: u64| TierUse {
+        let tier = |entry: &super::entry::Entry<V>, bytes: u64| TierUse {
             bytes,
             age: Duration::from_millis(now.saturating_sub(entry.born)),
             fresh_for: Duration::from_millis(entry.expires().saturating_sub(now)),
@@ -273,7 +291,7 @@ impl<V: Cacheable> Class<V> {
         let any = memory.as_ref().or(there.as_ref());
         Inspected {
             tags: any.map_or_else(Vec::new, |entry| {
-                let names = entry.dependencies.iter().filter_map(|it| it.counter.name.strip_prefix("t:"));
+                let names = entry.dependencies.iter().filter_map(|it| it.counter.tag());
                 names.map(str::to_owned).collect()
             }),
             hits: memory.as_ref().map_or(0, |entry| entry.hits.load(Relaxed)),

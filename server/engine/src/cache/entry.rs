@@ -42,7 +42,8 @@ impl Time {
 }
 
 pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4)
+    // So far off that sums of a few do not overflow.
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).min(u64::MAX / 8)
 }
 
 /// How an entry stands.
@@ -145,7 +146,7 @@ impl<V> Entry<V> {
             Standing::Gone
         } else if outdated {
             Standing::Outdated
-        } else if now < self.expires() + stretch {
+        } else if now < self.expires().saturating_add(stretch) {
             Standing::Fresh
         } else {
             Standing::Stale
@@ -154,6 +155,10 @@ impl<V> Entry<V> {
 
     /// Whether a fresh entry should be loaded again before its time: XFetch, or the eager share of its TTL.
     pub fn due_early(&self, now: u64, settings: &ClassSettings) -> bool {
+        self.is_due_early(now, settings) && self.may_retry(now)
+    }
+
+    fn is_due_early(&self, now: u64, settings: &ClassSettings) -> bool {
         let left = self.expires().saturating_sub(now) as f64;
         if let Some(share) = settings.eager_after
             && left <= self.ttl as f64 * (1.0 - share)
@@ -169,16 +174,14 @@ impl<V> Entry<V> {
         -u.ln() * delta * settings.beta >= left
     }
 
-    /// Makes the entry fresh again from now on. True when Redis should hear of it: not at every hit.
-    pub fn slide(&self, now: u64, until: Duration) -> bool {
-        let expires = (now + self.ttl).min(self.born + millis(until));
-        let before = self.expires();
+    /// Makes the entry fresh again from now on, on this instance: in Redis its life was long enough from the start, and
+    /// other instances have their own hits.
+    pub fn slide(&self, now: u64, until: Duration) {
+        let expires = now.saturating_add(self.ttl).min(self.born.saturating_add(millis(until)));
         // An eighth of its time is fine enough, and spares writing to a shared cache line at every hit.
-        if expires < before + self.ttl / 8 {
-            return false;
+        if expires >= self.expires().saturating_add(self.ttl / 8) {
+            self.expires.fetch_max(expires, Relaxed);
         }
-        self.expires.fetch_max(expires, Relaxed);
-        true
     }
 
     /// A failed load: `retry_after` long nobody tries again.

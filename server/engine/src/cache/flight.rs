@@ -34,7 +34,7 @@ pub(super) enum Progress<V> {
 /// A load under way.
 pub(super) struct Flight<V> {
     pub progress: watch::Receiver<Progress<V>>,
-    ticket: Arc<Ticket>,
+    pub ticket: Arc<Ticket>,
 }
 
 impl<V> Clone for Flight<V> {
@@ -47,6 +47,8 @@ impl<V> Clone for Flight<V> {
 #[derive(Debug)]
 pub(super) struct Ticket {
     void: AtomicBool,
+    /// Somebody waits; set and read under the lock of the key's stripe.
+    awaited: AtomicBool,
     /// Counters of the entry to be, and the invalidations noticed when the flight began.
     seen: Vec<(Arc<Counter>, u64)>,
 }
@@ -54,7 +56,16 @@ pub(super) struct Ticket {
 impl Ticket {
     pub fn new(counters: &[Arc<Counter>]) -> Self {
         let seen = counters.iter().map(|counter| (counter.clone(), counter.bumps())).collect();
-        Ticket { void: AtomicBool::new(false), seen }
+        Ticket { void: AtomicBool::new(false), awaited: AtomicBool::new(false), seen }
+    }
+
+    /// The counters of the entry to be.
+    pub fn counters(&self) -> impl Iterator<Item = &Counter> {
+        self.seen.iter().map(|(counter, _)| &**counter)
+    }
+
+    pub fn is_awaited(&self) -> bool {
+        self.awaited.load(SeqCst)
     }
 
     /// Whether nothing was invalidated since it began.
@@ -78,9 +89,16 @@ impl<V> Stripe<V> {
         }
     }
 
-    /// The load of a key that a caller who comes now may wait for.
-    pub fn current(&self, key: &Key) -> Option<Flight<V>> {
-        self.flights.get(key).filter(|flight| flight.ticket.holds()).cloned()
+    /// Joins the load of a key, if one is under way that a caller who comes now may wait for.
+    pub fn join(&self, key: &Key) -> Option<Flight<V>> {
+        let flight = self.flights.get(key).filter(|flight| flight.ticket.holds()).cloned()?;
+        flight.ticket.awaited.store(true, SeqCst);
+        Some(flight)
+    }
+
+    /// Whether a load of a key is under way that a caller who comes now may wait for.
+    pub fn is_loading(&self, key: &Key) -> bool {
+        self.flights.get(key).is_some_and(|flight| flight.ticket.holds())
     }
 
     pub fn begin(&mut self, key: Key, flight: Flight<V>) {
@@ -109,8 +127,17 @@ impl<V> Flights<V> {
 
     /// The part that a key belongs to. What is decided under its lock (keep or void) is decided once.
     pub fn stripe(&self, key: KeyRef<'_>) -> MutexGuard<'_, Stripe<V>> {
-        let at = self.hasher.hash_one(key) as usize % STRIPES;
-        self.stripes[at].lock().unwrap_or_else(PoisonError::into_inner)
+        self.lock(self.place(key))
+    }
+
+    /// Which part a key belongs to, for those who have many keys; below [`STRIPES`].
+    pub fn place(&self, key: KeyRef<'_>) -> usize {
+        self.hasher.hash_one(key) as usize % STRIPES
+    }
+
+    /// A part by its place.
+    pub fn lock(&self, place: usize) -> MutexGuard<'_, Stripe<V>> {
+        self.stripes[place].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,13 +3,18 @@
 //! Both hold the cache weakly and end with it.
 
 use super::{
-    Cacheable, Inner,
+    Cacheable,
     entry::Standing,
+    inner::Inner,
     key::KeyRef,
-    recovery::Waiting,
-    remote::backplane::{Gaps, Message},
+    recovery::Heard,
+    remote::{
+        Names,
+        backplane::{Gaps, Message},
+    },
+    versions::{Counter, class_counter},
 };
-use futures::StreamExt;
+use futures::{StreamExt, future::join_all};
 use std::{
     collections::VecDeque,
     sync::{Arc, Weak, atomic::Ordering::Relaxed},
@@ -27,6 +32,8 @@ const DEAF: Duration = Duration::from_secs(6);
 const CONNECT: Duration = Duration::from_secs(2);
 const RECONNECT_FROM: Duration = Duration::from_millis(100);
 const RECONNECT_MAX: Duration = Duration::from_secs(5);
+/// Keys removed at a time once Redis is back.
+const AT_A_TIME: usize = 8;
 /// Versions asked for at once.
 const ASK: usize = 500;
 
@@ -56,7 +63,7 @@ async fn upkeep<V: Cacheable>(inner: Weak<Inner<V>>, stop: CancellationToken) {
             inner.sweep();
         }
         if inner.recovery.len() > 0 {
-            inner.recover().await;
+            stop.run_until_cancelled(inner.recover()).await;
         }
     }
 }
@@ -70,9 +77,9 @@ async fn listen<V: Cacheable>(inner: Weak<Inner<V>>, stop: CancellationToken) {
             remote.set_listens(false);
         }
         match heard {
-            None | Some(Heard::CacheGone) => return,
-            Some(Heard::Connected) => pause = RECONNECT_FROM,
-            Some(Heard::Nothing) => pause = (pause * 2).min(RECONNECT_MAX),
+            None | Some(Ear::CacheGone) => return,
+            Some(Ear::Connected) => pause = RECONNECT_FROM,
+            Some(Ear::Nothing) => pause = (pause * 2).min(RECONNECT_MAX),
         }
         // Full jitter: instances do not come back all at once.
         if stop.run_until_cancelled(sleep(pause.mul_f64(rand::random()))).await.is_none() {
@@ -81,7 +88,7 @@ async fn listen<V: Cacheable>(inner: Weak<Inner<V>>, stop: CancellationToken) {
     }
 }
 
-enum Heard {
+enum Ear {
     /// There was a connection; it broke.
     Connected,
     /// There was none.
@@ -89,18 +96,18 @@ enum Heard {
     CacheGone,
 }
 
-async fn follow<V: Cacheable>(weak: &Weak<Inner<V>>) -> Heard {
+async fn follow<V: Cacheable>(weak: &Weak<Inner<V>>) -> Ear {
     let (mut messages, own) = {
-        let Some(inner) = weak.upgrade() else { return Heard::CacheGone };
-        let Some(remote) = &inner.remote else { return Heard::CacheGone };
+        let Some(inner) = weak.upgrade() else { return Ear::CacheGone };
+        let Some(remote) = &inner.remote else { return Ear::CacheGone };
         let connect = async {
             let mut subscriber = remote.subscriber().await?;
             subscriber.subscribe(&remote.channel).await.map_err(|error| error.category().to_owned())?;
             Ok::<_, String>(subscriber)
         };
-        let Ok(Ok(subscriber)) = timeout(CONNECT, connect).await else { return Heard::Nothing };
+        let Ok(Ok(subscriber)) = timeout(CONNECT, connect).await else { return Ear::Nothing };
         if remote.beat().await.is_err() {
-            return Heard::Nothing;
+            return Ear::Nothing;
         }
         let own = remote.sender;
         inner.resynchronise().await;
@@ -115,11 +122,11 @@ async fn follow<V: Cacheable>(weak: &Weak<Inner<V>>) -> Heard {
     loop {
         tokio::select! {
             message = messages.next() => {
-                let Some(message) = message else { return Heard::Connected };
+                let Some(message) = message else { return Ear::Connected };
                 batch.push_back(message);
             }
             _ = beat.tick() => {
-                let Some(inner) = weak.upgrade() else { return Heard::CacheGone };
+                let Some(inner) = weak.upgrade() else { return Ear::CacheGone };
                 if let Some(remote) = &inner.remote {
                     // A failure shows in the breaker; whether this connection still hears shows in our own beats.
                     let _ = remote.beat().await;
@@ -128,11 +135,11 @@ async fn follow<V: Cacheable>(weak: &Weak<Inner<V>>) -> Heard {
                     inner.resynchronise().await;
                 }
                 if heard_own.elapsed() > DEAF {
-                    return Heard::Connected;
+                    return Ear::Connected;
                 }
             }
         }
-        let Some(inner) = weak.upgrade() else { return Heard::CacheGone };
+        let Some(inner) = weak.upgrade() else { return Ear::CacheGone };
         while let Some(message) = batch.pop_front() {
             let Ok(text) = message.get_payload::<String>() else { continue };
             let Some((sender, sequence, message)) = Message::unpack(&text) else { continue };
@@ -187,33 +194,43 @@ impl<V: Cacheable> Inner<V> {
         }
     }
 
-    /// Tells Redis what it missed.
-    async fn recover(&self) {
+    /// Tells Redis what it missed; a few things at a time, until it is lost again.
+    pub(super) async fn recover(&self) {
         let Some(remote) = self.remote.as_ref().filter(|remote| !remote.breaker.is_open()) else { return };
         let waiting = self.recovery.waiting();
-        let mut heard = Waiting::default();
+        let bump = async |counter: &Arc<Counter>| remote.bump(counter).await.is_ok();
         for (name, counter) in waiting.counters {
-            if remote.bump(&counter).await.is_ok() {
-                heard.counters.insert(name, counter);
+            if !bump(&counter).await {
+                return;
+            }
+            self.recovery.done(Heard::Counter(&name));
+        }
+        for (name, number) in waiting.classes {
+            if !bump(&self.versions.counter(&class_counter(&name))).await {
+                return;
+            }
+            self.recovery.done(Heard::Class(&name, number));
+        }
+        let keys: Vec<_> = waiting.keys.into_iter().collect();
+        for some in keys.chunks(AT_A_TIME) {
+            let removed = some.iter().map(async |((class, key), _)| {
+                let names = Names::new(&self.settings.space, class);
+                remote.remove(&names, class, key).await.is_ok()
+            });
+            let removed = join_all(removed).await;
+            for (((class, key), number), removed) in some.iter().zip(&removed) {
+                if *removed {
+                    // Whoever asked Redis in between may have found the old value there.
+                    if let Some(class) = self.class(class) {
+                        self.forget(&class, key);
+                    }
+                    self.recovery.done(Heard::Key(class, key, *number));
+                }
+            }
+            if !removed.iter().all(|removed| *removed) {
+                return;
             }
         }
-        for name in waiting.classes {
-            // A class that is known here: its keys were written here.
-            if let Some(class) = self.class(&name)
-                && self.bump(&class.counter).await
-            {
-                heard.classes.insert(name);
-            }
-        }
-        for ((name, key), number) in waiting.keys {
-            if let Some(class) = self.class(&name)
-                && remote.remove(&class.names, &name, &key).await.is_ok()
-            {
-                self.forget(&class, &key);
-                heard.keys.insert((name, key), number);
-            }
-        }
-        self.recovery.done(&heard);
     }
 
     /// Removes from memory what was invalidated by version: nobody asks for it, but it takes room.

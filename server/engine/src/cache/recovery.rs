@@ -4,7 +4,7 @@
 
 use super::versions::Counter;
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
@@ -29,8 +29,16 @@ pub(super) struct Waiting {
     pub counters: HashMap<Arc<str>, Arc<Counter>>,
     /// By class and key; the number tells a later removal of the same key apart.
     pub keys: HashMap<(Arc<str>, Arc<str>), u64>,
-    /// Classes with more keys than fit.
-    pub classes: HashSet<Arc<str>>,
+    /// Classes with more keys than fit, numbered like keys.
+    pub classes: HashMap<Arc<str>, u64>,
+}
+
+/// What Redis has heard of. With the number that it had when Redis was told: what was decided anew meanwhile stays.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Heard<'a> {
+    Counter(&'a Arc<str>),
+    Class(&'a Arc<str>, u64),
+    Key(&'a Arc<str>, &'a Arc<str>, u64),
 }
 
 impl Waiting {
@@ -56,24 +64,28 @@ impl Recovery {
 
     pub fn remove(&self, class: Arc<str>, key: Arc<str>) {
         let mut waiting = self.lock();
-        if waiting.classes.contains(&class) {
-            return;
-        }
-        if waiting.keys.len() < KEYS_MAX {
-            let number = self.next.fetch_add(1, SeqCst);
+        let number = self.next.fetch_add(1, SeqCst);
+        if let Some(of_class) = waiting.classes.get_mut(&class) {
+            *of_class = number;
+        } else if waiting.keys.len() < KEYS_MAX {
             waiting.keys.insert((class, key), number);
         } else {
             waiting.keys.retain(|(of, _), _| *of != class);
-            waiting.classes.insert(class);
+            waiting.classes.insert(class, number);
         }
         self.note_length(&waiting);
+    }
+
+    #[cfg(test)]
+    pub fn overflow(&self, class: Arc<str>) {
+        (0..=KEYS_MAX).for_each(|n| self.remove(class.clone(), n.to_string().into()));
     }
 
     /// Whether Redis must still be told to remove this key.
     pub fn holds(&self, class: &Arc<str>, key: &str) -> bool {
         self.len() > 0 && {
             let waiting = self.lock();
-            waiting.classes.contains(class) || waiting.keys.contains_key(&(class.clone(), key.into()))
+            waiting.classes.contains_key(class) || waiting.keys.contains_key(&(class.clone(), key.into()))
         }
     }
 
@@ -83,12 +95,27 @@ impl Recovery {
         self.lock().clone()
     }
 
-    /// Redis has heard of these. What was decided anew meanwhile stays.
-    pub fn done(&self, heard: &Waiting) {
+    /// Redis has heard of it.
+    pub fn done(&self, heard: Heard<'_>) {
         let mut waiting = self.lock();
-        waiting.counters.retain(|name, counter| counter.is_pending() || !heard.counters.contains_key(name));
-        waiting.keys.retain(|key, number| heard.keys.get(key) != Some(number));
-        waiting.classes.retain(|class| !heard.classes.contains(class));
+        match heard {
+            Heard::Counter(name) => {
+                if waiting.counters.get(name).is_some_and(|counter| !counter.is_pending()) {
+                    waiting.counters.remove(name);
+                }
+            }
+            Heard::Class(name, number) => {
+                if waiting.classes.get(name) == Some(&number) {
+                    waiting.classes.remove(name);
+                }
+            }
+            Heard::Key(class, key, number) => {
+                let key = (class.clone(), key.clone());
+                if waiting.keys.get(&key) == Some(&number) {
+                    waiting.keys.remove(&key);
+                }
+            }
+        }
         self.note_length(&waiting);
     }
 
@@ -104,14 +131,18 @@ mod tests {
     #[test]
     fn more_keys_than_fit_become_their_class() {
         let recovery = Recovery::default();
-        for n in 0..KEYS_MAX + 5 {
-            recovery.remove("prices".into(), n.to_string().into());
-        }
+        recovery.overflow("prices".into());
         recovery.remove("stock".into(), "1".into());
         let waiting = recovery.waiting();
         assert_eq!((waiting.keys.len(), waiting.classes.len(), recovery.len()), (1, 1, 2));
         assert!(recovery.holds(&"prices".into(), "anything") && recovery.holds(&"stock".into(), "1"));
-        recovery.done(&waiting);
+        // A key of a class that waits as a whole: Redis was told before it was decided.
+        recovery.remove("prices".into(), "late".into());
+        waiting.classes.iter().for_each(|(name, number)| recovery.done(Heard::Class(name, *number)));
+        assert!(recovery.holds(&"prices".into(), "late"));
+        let waiting = recovery.waiting();
+        waiting.classes.iter().for_each(|(name, number)| recovery.done(Heard::Class(name, *number)));
+        waiting.keys.iter().for_each(|((class, key), number)| recovery.done(Heard::Key(class, key, *number)));
         assert!(recovery.len() == 0 && !recovery.holds(&"stock".into(), "1"));
     }
 }

@@ -5,6 +5,7 @@
 //! its error. Every key with more than total/capacity accesses is in the list. Accesses are sampled so that counting
 //! stays cheap on a busy cache; a sampled access counts for as many as it stands for.
 
+use super::misses::Misses;
 use std::{
     collections::HashMap,
     sync::{
@@ -38,24 +39,38 @@ pub(super) struct TopKeys {
     accesses: AtomicU64,
     /// One in this many is sampled.
     every: AtomicU32,
+    /// Every miss of the last while; a miss costs a load, so none is sampled away.
+    pub misses: Misses,
 }
 
 impl TopKeys {
     pub fn new(capacity: usize) -> Self {
         let counted = Mutex::new(HashMap::with_capacity(capacity));
-        TopKeys { capacity: capacity.max(1), counted, accesses: AtomicU64::new(0), every: AtomicU32::new(1) }
+        TopKeys {
+            capacity: capacity.max(1),
+            counted,
+            accesses: AtomicU64::new(0),
+            every: AtomicU32::new(1),
+            misses: Misses::default(),
+        }
     }
 
-    /// Counts an access. Never waits: where another thread counts just now, this access is let go.
-    pub fn touch(&self, key: &str, hit: bool) {
+    /// Counts an access. Never waits: where another thread counts just now, this access is let go. Answers how many
+    /// accesses this one stands for, 0 where it was not sampled.
+    pub fn touch(&self, key: &str, hit: bool) -> u64 {
+        if !hit {
+            self.misses.note(key);
+        }
         let nth = self.accesses.fetch_add(1, Relaxed);
         let every = self.every.load(Relaxed);
         // The place in the sequence is no property of a key, so this samples without favour; powers of two divide fast.
-        if nth & u64::from(every - 1) == 0
-            && let Ok(mut counted) = self.counted.try_lock()
-        {
+        if nth & u64::from(every - 1) != 0 {
+            return 0;
+        }
+        if let Ok(mut counted) = self.counted.try_lock() {
             count(&mut counted, self.capacity, key, u64::from(every), hit);
         }
+        u64::from(every)
     }
 
     /// Adapts the sampling to the traffic; called about once a second.
@@ -81,6 +96,7 @@ impl TopKeys {
 
     pub fn reset(&self) {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.misses.reset();
     }
 }
 
@@ -132,11 +148,11 @@ mod tests {
     #[test]
     fn sampling_follows_the_traffic_and_keeps_the_scale() {
         let keys = TopKeys::new(8);
-        (0..100_000).for_each(|_| keys.touch("hot", true));
+        (0..100_000).for_each(|_| _ = keys.touch("hot", true));
         keys.adapt(1.0);
         assert_eq!(keys.sampled_every(), 64);
         keys.reset();
-        (0..64_000).for_each(|_| keys.touch("hot", false));
+        (0..64_000).for_each(|_| _ = keys.touch("hot", false));
         assert_eq!(keys.top(1)[0].count, 64_000);
         keys.adapt(60.0);
         assert_eq!(keys.sampled_every(), 1);

@@ -1,6 +1,10 @@
 //! The rules of one tier, with time that the tests move.
 
-use super::*;
+use super::{
+    fill::{Fill, Older},
+    key::KeyRef,
+    *,
+};
 use bytes::Bytes;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{
@@ -272,7 +276,7 @@ async fn invalidated_entries_make_room() {
     for n in 0..100 {
         class.set(&n.to_string(), &["t"], Loaded::value(Bytes::from_static(b"x"))).await.unwrap();
     }
-    assert_eq!(cache.tags()["t"].0, 100);
+    assert_eq!(cache.tags()["t"].keys, 100);
     cache.invalidate_tag("t").await;
     assert!(cache.tags().is_empty());
     cache.inner.sweep();
@@ -348,6 +352,133 @@ async fn hottest_coldest_and_patterns_name_the_right_keys() {
     assert_eq!((inspected.hits, inspected.value.unwrap().unwrap()), (4, Bytes::from_static(b"x")));
     class.reset_statistics();
     assert!(class.hottest(3).is_empty() && class.report().counters.hits() == 0);
+}
+
+#[tokio::test]
+async fn a_flight_that_panics_or_is_given_up_leaves_nothing_behind() {
+    /// A value that cannot tell its weight the first time.
+    #[derive(Clone)]
+    struct Touchy(Arc<AtomicBool>);
+    impl Cacheable for Touchy {
+        fn weight(&self) -> usize {
+            assert!(self.0.swap(true, SeqCst), "as intended");
+            1
+        }
+        fn encode(&self) -> Bytes {
+            Bytes::new()
+        }
+        fn decode(_: Bytes) -> Option<Self> {
+            None
+        }
+    }
+    let cache: Cache<Touchy> = Cache::start(CacheSettings::default(), None, Clock::system()).unwrap();
+    let (class, value) = (cache.class("a", plain()), Touchy(Arc::default()));
+    let get = || {
+        let value = value.clone();
+        class.get_or_load("k", &[], move || async move { Ok(Loaded::value(value)) })
+    };
+    assert!(matches!(get().await, Err(CacheError::Panicked)));
+    assert_eq!(cache.inner.under_way.load(SeqCst), 0);
+    // A runtime that ends drops tasks that never ran.
+    let key = KeyRef { class: class.state.id, text: "k" }.to_key();
+    let begun = {
+        let mut stripe = cache.inner.flights.stripe(key.as_ref());
+        Fill::begin(&class, &mut stripe, &key, Vec::new(), Older::Expired(None))
+    };
+    let (fill, mut flight) = begun.unwrap();
+    drop(fill);
+    assert!(flight.progress.changed().await.is_err());
+    assert_eq!(cache.inner.under_way.load(SeqCst), 0);
+    assert_eq!(get().await.unwrap().origin, Origin::Load);
+}
+
+#[tokio::test]
+async fn with_too_many_loads_under_way_a_stale_value_stands_in() {
+    let cache = cache();
+    let (class, source) = (cache.class("a", plain()), Source::default());
+    get(&class, &source, &[]).await.unwrap();
+    cache.inner.time.advance(Duration::from_secs(61));
+    cache.inner.under_way.store(FLIGHTS_MAX, SeqCst);
+    assert_eq!(get(&class, &source, &[]).await.unwrap(), ("1".into(), Origin::Stale));
+    let fresh = class.get_or_load("other", &[], || async { Ok(Loaded::absent()) }).await;
+    assert!(matches!(fresh, Err(CacheError::Busy)));
+}
+
+#[tokio::test]
+async fn a_refresh_that_fails_is_not_repeated_at_once() {
+    let cache = cache();
+    let settings = ClassSettings { eager_after: Some(0.5), ..plain() };
+    let (class, source) = (cache.class("a", settings), Source::default());
+    get(&class, &source, &[]).await.unwrap();
+    source.fails.store(true, SeqCst);
+    cache.inner.time.advance(Duration::from_secs(31));
+    for failures in 1..=2 {
+        for _ in 0..3 {
+            assert_eq!(get(&class, &source, &[]).await.unwrap(), ("1".into(), Origin::Memory));
+            while class.report().counters.load_errors < failures || cache.inner.under_way.load(SeqCst) > 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert_eq!(u64::from(source.calls()), 1 + failures);
+        cache.inner.time.advance(Duration::from_secs(6));
+    }
+}
+
+#[tokio::test]
+async fn the_longest_life_is_no_overflow() {
+    let class = cache().class("a", plain());
+    let load = || async { Ok(Loaded { value: Some(Bytes::new()), ttl: Some(Duration::MAX) }) };
+    class.get_or_load("k", &[], load).await.unwrap();
+    assert_eq!(class.get_or_load("k", &[], load).await.unwrap().origin, Origin::Memory);
+}
+
+#[tokio::test]
+async fn tags_count_their_hits_and_misses() {
+    let cache = cache();
+    let (class, other, source) = (cache.class("a", plain()), cache.class("b", plain()), Source::default());
+    get(&class, &source, &["t", "u"]).await.unwrap();
+    get(&other, &source, &["t"]).await.unwrap();
+    for _ in 0..3 {
+        get(&class, &source, &["t", "u"]).await.unwrap();
+    }
+    class.get("k").await.unwrap();
+    cache.invalidate_tag("u").await;
+    get(&class, &source, &["t", "u"]).await.unwrap();
+    let tags = cache.tags();
+    assert_eq!((tags["t"].keys, tags["t"].hits, tags["t"].misses, tags["t"].invalidations), (2, 4, 3, 0));
+    assert_eq!((tags["u"].keys, tags["u"].hits, tags["u"].misses, tags["u"].invalidations), (1, 4, 2, 1));
+    cache.reset_statistics();
+    assert_eq!((cache.tags()["t"].hits, cache.tags()["t"].misses, class.report().counters.hits()), (0, 0, 0));
+    // Sampled accesses stand for those that are not.
+    (0..100_000).for_each(|_| _ = class.state.stats.keys.touch("k", true));
+    class.state.stats.keys.adapt(1.0);
+    for _ in 0..6_400 {
+        get(&class, &source, &["t", "u"]).await.unwrap();
+    }
+    assert_eq!((class.report().sampled_every, cache.tags()["u"].hits), (64, 6_400));
+}
+
+#[tokio::test]
+async fn what_a_class_nobody_uses_any_more_left_behind_is_made_good_too() {
+    let redis = headroom_sandbox::Redis::start(headroom_sandbox::RedisOptions::default()).await.unwrap();
+    let start = || {
+        let servers = Servers::Single(redis.url(0));
+        let settings = CacheSettings { redis_timeout: Duration::from_secs(5), ..CacheSettings::default() };
+        Cache::<Bytes>::start(settings, Some(&servers), Clock::system()).unwrap()
+    };
+    let (cache, other) = (start(), start());
+    let classes = [other.class("gone", plain()), other.class("overflown", plain())];
+    for class in &classes {
+        assert!(class.set("k", &[], Loaded::value(Bytes::new())).await.unwrap());
+        assert!(class.inspect("k").await.redis.is_some());
+    }
+    cache.inner.recovery.remove("gone".into(), "k".into());
+    cache.inner.recovery.overflow("overflown".into());
+    cache.inner.recover().await;
+    assert_eq!(cache.inner.recovery.len(), 0);
+    for class in &classes {
+        assert!(class.inspect("k").await.redis.is_none());
+    }
 }
 
 /// A hundred thousand random interleavings of loads and invalidations: an answer that began after an invalidation never

@@ -9,7 +9,10 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering::SeqCst},
+        atomic::{
+            AtomicU64,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
 };
 
@@ -31,6 +34,11 @@ pub(super) fn tag_counter(tag: &str) -> String {
     format!("t:{tag}")
 }
 
+/// The tag that a counter's name stands for.
+fn tag_of(counter: &str) -> Option<&str> {
+    counter.strip_prefix("t:")
+}
+
 /// One counter as this instance knows it.
 ///
 /// The version is Redis's alone. What this instance decides takes effect here by `decided`, at once and also while Redis is
@@ -47,13 +55,46 @@ pub(super) struct Counter {
     told: AtomicU64,
     /// Invalidations noticed here, whoever decided them. Learning a version for the first time is none.
     bumps: AtomicU64,
+    /// Answers with entries of this tag, and loads of such: sampled, as [`Counter::accessed`] says.
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
 impl Counter {
     fn new(name: Arc<str>, version: u64) -> Self {
-        let soft = name.strip_prefix("t:").is_some_and(|tag| tag.starts_with(SOFT));
+        let soft = tag_of(&name).is_some_and(|tag| tag.starts_with(SOFT));
         let zero = || AtomicU64::new(0);
-        Counter { name, soft, version: AtomicU64::new(version), decided: zero(), told: zero(), bumps: zero() }
+        Counter {
+            name,
+            soft,
+            version: AtomicU64::new(version),
+            decided: zero(),
+            told: zero(),
+            bumps: zero(),
+            hits: zero(),
+            misses: zero(),
+        }
+    }
+
+    /// The tag it stands for; none for a class and for the whole cache.
+    pub fn tag(&self) -> Option<&str> {
+        tag_of(&self.name)
+    }
+
+    /// Notes a sampled access that stands for `weight` of them.
+    pub fn accessed(&self, hit: bool, weight: u64) {
+        let counter = if hit { &self.hits } else { &self.misses };
+        counter.fetch_add(weight, Relaxed);
+    }
+
+    /// Hits and misses since the statistics were reset, or since the counter came into use.
+    pub fn accesses(&self) -> (u64, u64) {
+        (self.hits.load(Relaxed), self.misses.load(Relaxed))
+    }
+
+    pub fn reset_accesses(&self) {
+        self.hits.store(0, Relaxed);
+        self.misses.store(0, Relaxed);
     }
 
     pub fn version(&self) -> u64 {

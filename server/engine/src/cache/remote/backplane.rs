@@ -90,9 +90,9 @@ impl Gaps {
             heard.missing.remove(&sequence);
             return false;
         }
-        let skipped = heard.last + 1..sequence;
+        let skipped = heard.last.saturating_add(1)..sequence;
         heard.last = sequence;
-        if heard.missing.len() as u64 + skipped.end.saturating_sub(skipped.start) > MISSING_MAX as u64 {
+        if skipped.end.saturating_sub(skipped.start).saturating_add(heard.missing.len() as u64) > MISSING_MAX as u64 {
             heard.missing.clear();
             return true;
         }
@@ -156,5 +156,6 @@ mod tests {
         assert!(gaps.lost(after(6_100)));
         assert!(!gaps.lost(after(6_200)), "once");
         assert!(gaps.heard(1, 10_000, after(7_000)), "that many at once");
+        assert!(gaps.heard(1, u64::MAX, after(7_000)) && !gaps.heard(1, 0, after(7_000)), "whatever anybody sends");
     }
 }

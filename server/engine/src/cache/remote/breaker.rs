@@ -30,6 +30,8 @@ pub(in super::super) struct Breaker {
 struct State {
     pause: Duration,
     retry_at: Option<Instant>,
+    /// Somebody tries at present.
+    is_probing: bool,
     opened: u64,
 }
 
@@ -43,6 +45,7 @@ impl Breaker {
         let now = Instant::now();
         if state.retry_at.is_none_or(|at| now >= at) {
             state.retry_at = Some(now + PROBE_LOST);
+            state.is_probing = true;
             return true;
         }
         false
@@ -57,14 +60,18 @@ impl Breaker {
         self.lock().opened
     }
 
-    pub fn succeeded(&self) {
-        if self.is_open.load(Relaxed) || self.failures.load(Relaxed) > 0 {
+    /// Answers whether something had failed before.
+    pub fn succeeded(&self) -> bool {
+        let failed = self.is_open.load(Relaxed) || self.failures.load(Relaxed) > 0;
+        if failed {
             let mut state = self.lock();
             self.failures.store(0, Relaxed);
             state.pause = Duration::ZERO;
             state.retry_at = None;
+            state.is_probing = false;
             self.is_open.store(false, Relaxed);
         }
+        failed
     }
 
     pub fn failed(&self) {
@@ -72,6 +79,11 @@ impl Breaker {
         if self.failures.fetch_add(1, Relaxed) + 1 < FAILURES {
             return;
         }
+        // Many ask at once and fail at once: only the first opens it, and afterwards only a probe brings news.
+        if self.is_open() && !state.is_probing {
+            return;
+        }
+        state.is_probing = false;
         state.pause = (state.pause * 2).clamp(PAUSE_FROM, PAUSE_MAX);
         state.retry_at = Some(Instant::now() + state.pause.mul_f64(rand::random()));
         if !self.is_open.swap(true, Relaxed) {
@@ -94,8 +106,9 @@ mod tests {
         for _ in 0..10 {
             breaker.failed();
             breaker.failed();
-            breaker.succeeded();
+            assert!(breaker.succeeded());
         }
+        assert!(!breaker.succeeded());
         assert!(breaker.allows() && !breaker.is_open());
         (0..3).for_each(|_| breaker.failed());
         assert!(breaker.is_open());
@@ -104,5 +117,16 @@ mod tests {
         breaker.succeeded();
         assert!(breaker.allows() && !breaker.is_open());
         assert_eq!(breaker.opened(), 1);
+    }
+
+    #[test]
+    fn many_that_fail_at_once_are_one_failure() {
+        let breaker = Breaker::default();
+        (0..100).for_each(|_| breaker.failed());
+        assert_eq!(breaker.lock().pause, PAUSE_FROM);
+        breaker.lock().retry_at = Some(Instant::now());
+        assert!(breaker.allows());
+        (0..100).for_each(|_| breaker.failed());
+        assert_eq!(breaker.lock().pause, 2 * PAUSE_FROM, "one probe, one step");
     }
 }

@@ -1,29 +1,51 @@
 //! Which Redis: one server, one watched by Sentinels, or a Cluster.
 
+use deadpool::managed::{self, Metrics, PoolError, RecycleError, RecycleResult, Timeouts};
 use deadpool_redis::{
-    Runtime, cluster,
+    Runtime,
     redis::{
-        Client, Cmd, IntoConnectionInfo, Pipeline, RedisFuture, Value,
-        aio::{ConnectionLike, PubSub},
+        Arg, Client, Cmd, ConnectionAddr, InfoDict, IntoConnectionInfo, Pipeline, RedisError, RedisFuture, RedisResult,
+        TlsMode, Value,
+        aio::{ConnectionLike, MultiplexedConnection, PubSub},
+        cluster::{ClusterClient, ClusterClientBuilder},
+        cluster_async::ClusterConnection,
+        cluster_routing::{RoutingInfo, SingleNodeRoutingInfo},
+        cmd,
+        sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType},
     },
-    sentinel::{self, SentinelServerType},
 };
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+use tokio::{sync::OnceCell, time::timeout};
 
-/// Connections a cache keeps to Redis. Each carries many conversations at once; more than a few gain nothing.
-const CONNECTIONS: usize = 8;
+/// Connections a pool keeps to one server. Each carries many conversations at once; more than a few gain nothing.
+pub(super) const CONNECTIONS: usize = 8;
+/// Slots of every Cluster.
+const SLOTS: u32 = 16_384;
+/// While a pool is used, the Sentinels are asked this often who the master is.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// A request to a Cluster that was sent to the wrong node, or came too early, is repeated so often.
+const RETRIES: u32 = 3;
+const RETRY_WAIT_MS: u64 = 10;
+const RETRY_WAIT_MS_MAX: u64 = 100;
 
-/// Where Redis is. Addresses carry passwords: `Debug` leaves them out.
+/// Where Redis is. Addresses carry passwords: `Debug` and `Display` leave them out.
 #[derive(Clone)]
 pub enum Servers {
     /// One server: `redis://[user:password@]host[:port][/database]` or `unix:///path`.
     Single(String),
-    /// The master of `service`, as these Sentinels know it.
+    /// The master that these Sentinels name.
     Sentinel {
         /// Addresses of Sentinels.
         sentinels: Vec<String>,
-        /// The name of the watched master.
-        service: String,
+        /// The name of the watched master, or `redis://[user:password@]name[/database]` where it asks for a password.
+        master: String,
     },
     /// A Cluster, by some of its nodes.
     Cluster(Vec<String>),
@@ -33,43 +55,118 @@ impl fmt::Debug for Servers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Servers::Single(_) => f.write_str("Single"),
-            Servers::Sentinel { sentinels, service } => write!(f, "Sentinel({service}, {})", sentinels.len()),
+            Servers::Sentinel { sentinels, .. } => write!(f, "Sentinel({})", sentinels.len()),
             Servers::Cluster(nodes) => write!(f, "Cluster({})", nodes.len()),
         }
     }
 }
 
-/// A cache could not be prepared: its Redis address cannot be read. Does not repeat it.
+/// As messages name it: `cache.example:6379`, `main (by Sentinel)`, `cache.example:6379 (Cluster)`.
+impl fmt::Display for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Servers::Single(address) => f.write_str(&shown(address)),
+            Servers::Sentinel { master, .. } => match Master::read(master) {
+                Ok(master) => write!(f, "{} (by Sentinel)", master.name),
+                Err(_) => f.write_str("a master (by Sentinel)"),
+            },
+            Servers::Cluster(nodes) => {
+                write!(f, "{} (Cluster)", nodes.first().map_or_else(String::new, |it| shown(it)))
+            }
+        }
+    }
+}
+
+/// Host and port, or the path of a socket.
+fn shown(address: &str) -> String {
+    match address.into_connection_info().as_ref().map(|info| info.addr()) {
+        Ok(ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. }) => {
+            format!("{host}:{port}")
+        }
+        Ok(ConnectionAddr::Unix(path)) => path.display().to_string(),
+        Ok(_) | Err(_) => "an unreadable address".into(),
+    }
+}
+
+/// A Redis address cannot be read. Does not repeat it.
 #[derive(Debug, thiserror::Error)]
 #[error("the Redis address cannot be read: {0}")]
 pub struct ServersError(String);
 
-pub(super) enum Pool {
+impl From<RedisError> for ServersError {
+    fn from(error: RedisError) -> Self {
+        ServersError(error.category().to_owned())
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// It takes too long.
+    #[error("no connection in time")]
+    Timeout,
+    /// Redis, or the Sentinels, refuse or are not there.
+    #[error("it does not answer")]
+    Redis(#[source] RedisError),
+    /// The pool is closed.
+    #[error("its connections cannot be used")]
+    Closed,
+}
+
+impl From<PoolError<RedisError>> for ConnectError {
+    fn from(error: PoolError<RedisError>) -> Self {
+        match error {
+            PoolError::Timeout(_) => ConnectError::Timeout,
+            PoolError::Backend(error) => ConnectError::Redis(error),
+            PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => ConnectError::Closed,
+        }
+    }
+}
+
+/// Connections to a Redis, whichever it is. Nothing connects before it is asked to; what breaks is replaced.
+pub struct Pool(Kind);
+
+enum Kind {
     Single(deadpool_redis::Pool, Client),
-    Sentinel(sentinel::Pool, Box<tokio::sync::Mutex<deadpool_redis::redis::sentinel::SentinelClient>>),
-    Cluster(cluster::Pool, Client),
+    Sentinel(managed::Pool<MasterManager>, Arc<Masters>),
+    Cluster(Box<Cluster>),
 }
 
 /// A connection to whichever it is.
-pub(super) enum Connection {
+pub struct Connection(Line);
+
+enum Line {
     Single(deadpool_redis::Connection),
-    Sentinel(sentinel::Connection),
-    Cluster(cluster::Connection),
+    Sentinel(managed::Object<MasterManager>),
+    Cluster(ClusterConnection),
 }
 
-macro_rules! either {
-    ($on:expr, $inner:ident => $body:expr) => {
-        match $on {
-            Connection::Single($inner) => $body,
-            Connection::Sentinel($inner) => $body,
-            Connection::Cluster($inner) => $body,
-        }
-    };
+impl Connection {
+    /// How many of a Cluster's 16,384 slots nobody serves, as one of its nodes sees it. A node that is away is noticed
+    /// once it was silent for `cluster-node-timeout`.
+    ///
+    /// # Errors
+    /// The node does not answer, or is no part of a Cluster.
+    pub async fn slots_unserved(&mut self) -> RedisResult<u32> {
+        let info: InfoDict = cmd("CLUSTER").arg("INFO").query_async(self).await?;
+        Ok(SLOTS.saturating_sub(info.get("cluster_slots_ok").unwrap_or(0)))
+    }
 }
 
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        either!(self, inner => inner.req_packed_command(cmd))
+        match &mut self.0 {
+            Line::Single(inner) => inner.req_packed_command(cmd),
+            Line::Sentinel(object) => object.connection.req_packed_command(cmd),
+            Line::Cluster(inner) => {
+                if goes_anywhere(cmd) {
+                    Box::pin(inner.route_command(cmd.clone(), RoutingInfo::SingleNode(SingleNodeRoutingInfo::Random)))
+                } else {
+                    inner.req_packed_command(cmd)
+                }
+            }
+        }
     }
 
     fn req_packed_commands<'a>(
@@ -78,89 +175,302 @@ impl ConnectionLike for Connection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        either!(self, inner => inner.req_packed_commands(pipeline, offset, count))
+        match &mut self.0 {
+            Line::Single(inner) => inner.req_packed_commands(pipeline, offset, count),
+            Line::Sentinel(object) => object.connection.req_packed_commands(pipeline, offset, count),
+            Line::Cluster(inner) => inner.req_packed_commands(pipeline, offset, count),
+        }
     }
 
     fn get_db(&self) -> i64 {
-        either!(self, inner => inner.get_db())
+        match &self.0 {
+            Line::Single(inner) => inner.get_db(),
+            Line::Sentinel(object) => object.connection.get_db(),
+            Line::Cluster(inner) => inner.get_db(),
+        }
     }
 }
 
-fn unreadable(error: &deadpool_redis::redis::RedisError) -> ServersError {
-    ServersError(error.category().to_owned())
+/// In a Cluster every node passes a message on to all others. The client would send it to the one that the channel's name
+/// lies on, and nothing would be heard while that one is away.
+fn goes_anywhere(cmd: &Cmd) -> bool {
+    cmd.args_iter().next() == Some(Arg::Simple(b"PUBLISH"))
 }
 
-fn build<M, W>(manager: M, timeout: Duration) -> Result<deadpool::managed::Pool<M, W>, ServersError>
+impl Pool {
+    /// Connections to `servers`. `limit` bounds waiting for one, making one, and checking one.
+    ///
+    /// # Errors
+    /// An address cannot be read.
+    pub fn new(servers: &Servers, limit: Duration) -> Result<Self, ServersError> {
+        Ok(Pool(match servers {
+            Servers::Single(address) => {
+                let manager = deadpool_redis::Manager::new(address.as_str())?;
+                Kind::Single(build(manager, limit)?, Client::open(address.as_str())?)
+            }
+            Servers::Sentinel { sentinels, master } => {
+                let masters = Arc::new(Masters::new(sentinels, master, limit)?);
+                Kind::Sentinel(build(MasterManager(masters.clone()), limit)?, masters)
+            }
+            Servers::Cluster(nodes) => Kind::Cluster(Box::new(Cluster::new(nodes, limit)?)),
+        }))
+    }
+
+    /// Whether keys lie on several nodes.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        matches!(self.0, Kind::Cluster(_))
+    }
+
+    /// [`Pool::connect`] with the reason in words.
+    pub(crate) async fn get(&self) -> Result<Connection, String> {
+        self.connect().await.map_err(|error| error.to_string())
+    }
+
+    /// A connection. Cancel-safe.
+    ///
+    /// # Errors
+    /// There is none in time.
+    pub async fn connect(&self) -> Result<Connection, ConnectError> {
+        Ok(Connection(match &self.0 {
+            Kind::Single(pool, _) => Line::Single(pool.get().await?),
+            Kind::Sentinel(pool, _) => Line::Sentinel(pool.get().await?),
+            Kind::Cluster(cluster) => Line::Cluster(cluster.connection().await.map_err(ConnectError::Redis)?),
+        }))
+    }
+
+    /// A connection of its own for subscriptions. In a Cluster any node passes on what any node was told.
+    pub(super) async fn subscriber(&self) -> Result<PubSub, String> {
+        let connected = match &self.0 {
+            Kind::Single(_, client) => client.get_async_pubsub().await,
+            Kind::Sentinel(_, masters) => match masters.find().await {
+                Ok((client, _)) => client.get_async_pubsub().await,
+                Err(error) => Err(error),
+            },
+            Kind::Cluster(cluster) => return cluster.subscriber().await,
+        };
+        connected.map_err(|error| error.category().to_owned())
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Kind::Single(..) => "Pool(Single)",
+            Kind::Sentinel(..) => "Pool(Sentinel)",
+            Kind::Cluster(_) => "Pool(Cluster)",
+        })
+    }
+}
+
+fn build<M, W>(manager: M, limit: Duration) -> Result<managed::Pool<M, W>, ServersError>
 where
-    M: deadpool::managed::Manager,
-    W: From<deadpool::managed::Object<M>>,
+    M: managed::Manager,
+    W: From<managed::Object<M>>,
 {
-    deadpool::managed::Pool::builder(manager)
+    managed::Pool::builder(manager)
         .max_size(CONNECTIONS)
-        .timeouts(deadpool::managed::Timeouts { wait: Some(timeout), create: Some(timeout), recycle: Some(timeout) })
+        .timeouts(Timeouts { wait: Some(limit), create: Some(limit), recycle: Some(limit) })
         .runtime(Runtime::Tokio1)
         .build()
         .map_err(|_| ServersError("its connections cannot be prepared".into()))
 }
 
-impl Pool {
-    pub fn new(servers: &Servers, timeout: Duration) -> Result<Self, ServersError> {
-        let client = |address: &String| Client::open(address.as_str()).map_err(|error| unreadable(&error));
-        Ok(match servers {
-            Servers::Single(address) => {
-                let info = address.as_str().into_connection_info().map_err(|error| unreadable(&error))?;
-                let manager = deadpool_redis::Manager::new(info).map_err(|error| unreadable(&error))?;
-                Pool::Single(build(manager, timeout)?, client(address)?)
-            }
-            Servers::Sentinel { sentinels, service } => {
-                let addresses = || sentinels.iter().map(String::as_str).collect::<Vec<_>>();
-                let manager = sentinel::Manager::new(addresses(), service.clone(), None, SentinelServerType::Master)
-                    .map_err(|error| unreadable(&error))?;
-                let client = deadpool_redis::redis::sentinel::SentinelClient::build(
-                    addresses(),
-                    service.clone(),
-                    None,
-                    deadpool_redis::redis::sentinel::SentinelServerType::Master,
-                )
-                .map_err(|error| unreadable(&error))?;
-                Pool::Sentinel(build(manager, timeout)?, Box::new(tokio::sync::Mutex::new(client)))
-            }
-            Servers::Cluster(nodes) => {
-                let first = nodes.first().ok_or_else(|| ServersError("no node is named".into()))?;
-                let manager = cluster::Manager::new(nodes.iter().map(String::as_str).collect(), false)
-                    .map_err(|error| unreadable(&error))?;
-                Pool::Cluster(build(manager, timeout)?, client(first)?)
-            }
-        })
-    }
+/// What is known of a watched master without asking.
+struct Master {
+    name: String,
+    node: SentinelNodeConnectionInfo,
+}
 
-    pub fn is_cluster(&self) -> bool {
-        matches!(self, Pool::Cluster(..))
-    }
-
-    pub async fn get(&self) -> Result<Connection, String> {
-        fn failed<E: fmt::Display>(error: deadpool::managed::PoolError<E>) -> String {
-            match error {
-                deadpool::managed::PoolError::Timeout(_) => "no connection in time".into(),
-                deadpool::managed::PoolError::Backend(_) => "it does not answer".into(),
-                _ => "its connections cannot be used".into(),
-            }
+impl Master {
+    fn read(text: &str) -> Result<Self, ServersError> {
+        let node = SentinelNodeConnectionInfo::default();
+        if !text.contains("://") {
+            return Ok(Master { name: text.to_owned(), node });
         }
-        match self {
-            Pool::Single(pool, _) => pool.get().await.map(Connection::Single).map_err(failed),
-            Pool::Sentinel(pool, _) => pool.get().await.map(Connection::Sentinel).map_err(failed),
-            Pool::Cluster(pool, _) => pool.get().await.map(Connection::Cluster).map_err(failed),
-        }
-    }
-
-    /// A connection of its own for subscriptions. In a Cluster any node passes on what any node was told.
-    pub async fn subscriber(&self) -> Result<PubSub, String> {
-        let client = match self {
-            Pool::Single(_, client) | Pool::Cluster(_, client) => client.clone(),
-            Pool::Sentinel(_, sentinels) => {
-                sentinels.lock().await.async_get_client().await.map_err(|error| error.category().to_owned())?
+        let info = text.into_connection_info()?;
+        let (name, node) = match info.addr() {
+            ConnectionAddr::Tcp(name, _) => (name.clone(), node),
+            ConnectionAddr::TcpTls { host, insecure, .. } => {
+                (host.clone(), node.set_tls_mode(if *insecure { TlsMode::Insecure } else { TlsMode::Secure }))
             }
+            _ => return Err(ServersError("a master has a name, not a path".into())),
         };
-        client.get_async_pubsub().await.map_err(|error| error.category().to_owned())
+        Ok(Master { name, node: node.set_redis_connection_info(info.redis_settings().clone()) })
+    }
+}
+
+/// Finds the master through the Sentinels.
+///
+/// A server that froze or lost its network, and was replaced meanwhile, still takes itself for the master when it is
+/// back, until a Sentinel tells it some ten seconds later. Old connections to it would read and write beside everybody
+/// else. So each connection carries the term it was made in, and another master begins a new term.
+struct Masters {
+    sentinels: tokio::sync::Mutex<SentinelClient>,
+    newest: Mutex<Newest>,
+    limit: Duration,
+}
+
+struct Newest {
+    address: String,
+    term: u64,
+    looked: Instant,
+}
+
+impl Masters {
+    fn new(sentinels: &[String], master: &str, limit: Duration) -> Result<Self, ServersError> {
+        if sentinels.is_empty() {
+            return Err(ServersError("no Sentinel is named".into()));
+        }
+        let addresses = sentinels.iter().map(String::as_str).collect();
+        let Master { name, node } = Master::read(master)?;
+        let sentinels = SentinelClient::build(addresses, name, Some(node), SentinelServerType::Master)?;
+        let newest = Newest { address: String::new(), term: 0, looked: Instant::now() };
+        Ok(Masters { sentinels: tokio::sync::Mutex::new(sentinels), newest: Mutex::new(newest), limit })
+    }
+
+    /// Asks the Sentinels; answers the master, which has said itself that it is one, and its term.
+    async fn find(&self) -> Result<(Client, u64), RedisError> {
+        let client = self.sentinels.lock().await.async_get_client().await?;
+        let address = client.get_connection_info().addr().to_string();
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.looked = Instant::now();
+        if newest.address != address {
+            if newest.term > 0 {
+                tracing::info!(%address, "Redis has another master");
+            }
+            newest.address = address;
+            newest.term += 1;
+        }
+        Ok((client, newest.term))
+    }
+
+    /// Whether connections of a term may still be used.
+    async fn is_current(&self, term: u64) -> bool {
+        let is_due = {
+            let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_due = newest.looked.elapsed() >= LOOK_EVERY;
+            if is_due {
+                // One asks for all.
+                newest.looked = Instant::now();
+            }
+            is_due
+        };
+        if is_due {
+            // Without an answer the master is who it was. Half the time, so that the connection can still be checked.
+            let _ = timeout(self.limit / 2, self.find()).await;
+        }
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner).term == term
+    }
+}
+
+struct MasterManager(Arc<Masters>);
+
+struct MasterConnection {
+    connection: MultiplexedConnection,
+    term: u64,
+}
+
+impl managed::Manager for MasterManager {
+    type Type = MasterConnection;
+    type Error = RedisError;
+
+    async fn create(&self) -> Result<MasterConnection, RedisError> {
+        let (client, term) = self.0.find().await?;
+        Ok(MasterConnection { connection: client.get_multiplexed_async_connection().await?, term })
+    }
+
+    async fn recycle(&self, used: &mut MasterConnection, _: &Metrics) -> RecycleResult<RedisError> {
+        if !self.0.is_current(used.term).await {
+            return Err(RecycleError::message("there is another master"));
+        }
+        cmd("PING").query_async::<()>(&mut used.connection).await.map_err(RecycleError::Backend)
+    }
+}
+
+/// A Cluster. One connection is enough: it holds one to each node, finds moved slots, and replaces what breaks.
+struct Cluster {
+    client: ClusterClient,
+    connection: OnceCell<ClusterConnection>,
+    nodes: Vec<Client>,
+    /// The node to begin with when a subscription is made: not always one that may be away.
+    next: AtomicUsize,
+    limit: Duration,
+}
+
+impl Cluster {
+    fn new(nodes: &[String], limit: Duration) -> Result<Self, ServersError> {
+        if nodes.is_empty() {
+            return Err(ServersError("no node is named".into()));
+        }
+        let client = ClusterClientBuilder::new(nodes.iter().map(String::as_str).collect::<Vec<_>>())
+            // Half the time: beside a node that does not answer there is time left for one that does.
+            .connection_timeout(limit / 2)
+            .response_timeout(limit)
+            .retries(RETRIES)
+            .min_retry_wait(RETRY_WAIT_MS)
+            .max_retry_wait(RETRY_WAIT_MS_MAX)
+            .build()?;
+        let nodes = nodes.iter().map(|node| Client::open(node.as_str())).collect::<Result<_, _>>()?;
+        Ok(Cluster { client, connection: OnceCell::new(), nodes, next: AtomicUsize::new(0), limit })
+    }
+
+    async fn connection(&self) -> Result<ClusterConnection, RedisError> {
+        self.connection.get_or_try_init(|| self.client.get_async_connection()).await.cloned()
+    }
+
+    async fn subscriber(&self) -> Result<PubSub, String> {
+        let first = self.next.fetch_add(1, Relaxed);
+        let mut words = String::new();
+        for offset in 0..self.nodes.len() {
+            let node = &self.nodes[(first + offset) % self.nodes.len()];
+            match timeout(self.limit, node.get_async_pubsub()).await {
+                Ok(Ok(subscriber)) => return Ok(subscriber),
+                Ok(Err(error)) => words = error.category().to_owned(),
+                Err(_) => words = "no connection in time".to_owned(),
+            }
+        }
+        Err(words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_master_is_named_with_or_without_its_password() {
+        let named = Master::read("main").unwrap();
+        assert_eq!(named.name, "main");
+        let Master { name, node } = Master::read("redis://cache:hunter2@main/3").unwrap();
+        assert_eq!(name, "main");
+        let node = format!("{node:?}");
+        assert!(node.contains("db: 3") && node.contains("cache"), "{node}");
+        assert!(Master::read("unix:///run/redis.sock").is_err());
+    }
+
+    #[test]
+    fn secrets_stay_out_of_words() {
+        let secret = |host: &str| format!("redis://cache:hunter2@{host}");
+        let sentinel = |master: &str| Servers::Sentinel { sentinels: vec![secret("s:26379")], master: secret(master) };
+        for (servers, shown) in [
+            (Servers::Single(secret("cache.example:6380/1")), "cache.example:6380"),
+            (Servers::Single("unix:///run/redis.sock".into()), "/run/redis.sock"),
+            (sentinel("main"), "main (by Sentinel)"),
+            (Servers::Cluster(vec![secret("a:7000"), secret("b:7000")]), "a:7000 (Cluster)"),
+            (Servers::Single(secret("host:notaport")), "an unreadable address"),
+        ] {
+            assert_eq!(servers.to_string(), shown);
+            assert!(!format!("{servers:?}").contains("hunter2"));
+        }
+        for servers in [Servers::Single(secret("host:notaport")), Servers::Cluster(vec![secret("host:notaport")])] {
+            let error = Pool::new(&servers, Duration::from_secs(1)).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
+        for servers in
+            [Servers::Cluster(Vec::new()), Servers::Sentinel { sentinels: Vec::new(), master: "main".into() }]
+        {
+            assert!(Pool::new(&servers, Duration::from_secs(1)).is_err());
+        }
     }
 }
