@@ -1,5 +1,6 @@
 //! What can go wrong, each with its remedy.
 
+use deadpool_redis::redis::RedisError;
 use std::{io, path::PathBuf, time::Duration};
 
 /// Why a private server could not be started, stopped or used.
@@ -116,6 +117,19 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// Servers that belong together did not find each other.
+    #[error("{servers} did not come together within {waited:?}: {missing}")]
+    Apart {
+        /// Which servers.
+        servers: &'static str,
+        /// How long we waited.
+        waited: Duration,
+        /// What was still missing, in words.
+        missing: String,
+    },
+    /// Redis answered with an error, or not at all.
+    #[error("Redis refused: {0}")]
+    Redis(#[from] RedisError),
     /// PostgreSQL answered with an error.
     #[error("PostgreSQL refused: {0}")]
     Sql(#[from] sqlx::Error),

@@ -45,26 +45,45 @@ impl Default for RedisOptions {
     }
 }
 
+/// What a server is among others.
+#[derive(Debug, Default)]
+pub(crate) struct Part {
+    /// Lines of configuration beyond those that every server has.
+    pub(crate) lines: String,
+    /// A Sentinel keeps no data, and writes what it learns into its configuration.
+    pub(crate) is_sentinel: bool,
+}
+
 /// A private Redis. Dropping it stops it and removes temporary data.
 #[derive(Debug)]
 pub struct Redis {
     host: Host,
     program: PathBuf,
     options: RedisOptions,
+    part: Part,
     port: u16,
     password: String,
+}
+
+/// A password for one server, or for several that belong together.
+pub(crate) fn new_password() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }
 
 impl Redis {
     /// Starts the server and waits until it answers. Safe to cancel.
     pub async fn start(options: RedisOptions) -> Result<Self> {
+        Self::start_as(Part::default(), options, new_password()).await
+    }
+
+    /// [`Redis::start`] for a server that belongs to others.
+    pub(crate) async fn start_as(part: Part, options: RedisOptions, password: String) -> Result<Self> {
         let program = Binaries::find()?.redis()?.to_path_buf();
         let host = Host::open(NAME, options.data_dir.as_deref(), HOME).await?;
         fs::create_dir_all(host.home()).on("create", host.home())?;
         host.account().own(host.home())?;
         let wanted = options.port;
-        let password = format!("{:032x}", rand::random::<u128>());
-        let mut server = Self { host, program, options, port: 0, password };
+        let mut server = Self { host, program, options, part, port: 0, password };
         server.launch(wanted).await?;
         Ok(server)
     }
@@ -132,11 +151,17 @@ impl Redis {
         loop {
             tries += 1;
             self.port = wanted.map_or_else(port::free, Ok)?;
-            let configuration = self.write_configuration()?;
             let mut command = Command::new(&self.program);
-            // From standard input: the process table must not show the password.
-            command.arg("-").current_dir(self.host.home());
-            self.host.launch(command, Stdio::from(configuration))?;
+            command.current_dir(self.host.home());
+            if self.part.is_sentinel {
+                command.arg(self.write_sentinel_configuration()?).arg("--sentinel");
+                self.host.launch(command, Stdio::null())?;
+            } else {
+                // From standard input: the process table must not show the password.
+                command.arg("-");
+                let configuration = Stdio::from(self.write_configuration()?);
+                self.host.launch(command, configuration)?;
+            }
             match self.wait_until_it_answers().await {
                 Err(Error::Died { .. }) if !port::is_free(self.port) => {
                     if wanted.is_some() || tries == PORT_TRIES {
@@ -152,17 +177,30 @@ impl Redis {
         let save = if self.host.is_temporary() { "\"\"" } else { "300 100" };
         let text = format!(
             "bind 127.0.0.1\nport {}\nrequirepass {}\nmaxmemory {}\nmaxmemory-policy {}\ndatabases {}\nsave {save}\n\
-             appendonly no\ndaemonize no\n",
+             appendonly no\ndaemonize no\n{}",
             self.port,
             self.password,
             self.options.maxmemory_bytes,
             self.options.maxmemory_policy,
             self.options.databases,
+            self.part.lines,
         );
         // The folder is closed to others (0700), so the password in the file is too.
         let path = self.host.folder().join("redis.conf");
         fs::write(&path, text).on("write", &path)?;
         File::open(&path).on("read", &path)
+    }
+
+    /// A file that the Sentinel itself rewrites: at a restart on the same port it goes on with what it knew.
+    fn write_sentinel_configuration(&self) -> Result<PathBuf> {
+        let path = self.host.home().join(format!("sentinel-{}.conf", self.port));
+        if !path.exists() {
+            let lines = &self.part.lines;
+            let text = format!("bind 127.0.0.1\nport {}\nrequirepass {}\n{lines}", self.port, self.password);
+            fs::write(&path, text).on("write", &path)?;
+            self.host.account().own(&path)?;
+        }
+        Ok(path)
     }
 
     async fn wait_until_it_answers(&mut self) -> Result<()> {

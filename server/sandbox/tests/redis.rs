@@ -1,8 +1,8 @@
 //! Life of private Redis servers.
 
 use deadpool_redis::redis::{self, AsyncCommands, aio::MultiplexedConnection};
-use headroom_sandbox::{Redis, RedisOptions, test};
-use std::path::Path;
+use headroom_sandbox::{Redis, RedisCluster, RedisOptions, RedisSentinel, test};
+use std::{path::Path, time::Duration};
 
 async fn connect(url: &str) -> redis::RedisResult<MultiplexedConnection> {
     redis::Client::open(url)?.get_multiplexed_async_connection().await
@@ -75,4 +75,45 @@ async fn tests_share_a_server_and_not_their_keys() {
     let (mut first, mut second) = (connect(&one.url()).await.unwrap(), connect(&other.url()).await.unwrap());
     let _: () = first.set("key", 1).await.unwrap();
     assert_eq!(second.get::<_, Option<i32>>("key").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn sentinels_promote_the_replica_of_a_dead_master_and_take_it_back_as_a_replica() {
+    let mut set = RedisSentinel::start().await.unwrap();
+    let first = set.master().await.unwrap();
+    let url = set.server(first).unwrap().url(0);
+    let mut connection = connect(&url).await.unwrap();
+    let _: () = connection.set("kept", "yes").await.unwrap();
+    let copies: u32 = redis::cmd("WAIT").arg(1).arg(10_000).query_async(&mut connection).await.unwrap();
+    assert_eq!(copies, 1);
+    set.server(first).unwrap().kill().await;
+    let promoted = async {
+        loop {
+            match set.master().await {
+                Ok(port) if port != first => return port,
+                _ => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    };
+    let second = tokio::time::timeout(Duration::from_secs(60), promoted).await.unwrap();
+    let url = set.server(second).unwrap().url(0);
+    assert_eq!(connect(&url).await.unwrap().get::<_, String>("kept").await.unwrap(), "yes");
+    set.server(first).unwrap().restart().await.unwrap();
+    set.settled().await.unwrap();
+    assert_eq!(set.master().await.unwrap(), second);
+}
+
+#[tokio::test]
+async fn a_cluster_keeps_each_key_on_its_node_and_its_slots_over_a_crash() {
+    let mut cluster = RedisCluster::start().await.unwrap();
+    let keeper = cluster.keeper("key").await.unwrap();
+    for index in 0..3 {
+        let url = cluster.node(index).unwrap().url(0);
+        let answer: redis::RedisResult<()> = connect(&url).await.unwrap().set("key", 1).await;
+        assert_eq!(answer.is_ok(), index == keeper, "{answer:?}");
+    }
+    cluster.node(keeper).unwrap().kill().await;
+    cluster.node(keeper).unwrap().restart().await.unwrap();
+    cluster.settled().await.unwrap();
+    assert_eq!(cluster.keeper("key").await.unwrap(), keeper);
 }

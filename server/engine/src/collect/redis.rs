@@ -4,11 +4,11 @@ use super::{
     findings::Findings,
     interval::{Counters, Reading, Step, share},
 };
-use crate::target::Target;
-use deadpool_redis::{
-    PoolError,
-    redis::{self, RedisError},
+use crate::{
+    cache::{ConnectError, RedisPool},
+    target::Target,
 };
+use deadpool_redis::redis::{self, RedisError};
 use headroom_model::MetricId;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
@@ -57,15 +57,28 @@ impl Line {
         }
     }
 
-    /// The time of a PING in milliseconds and, where wanted, the text of INFO.
+    fn is_cluster(&self) -> bool {
+        self.0.redis.as_ref().is_some_and(RedisPool::is_cluster)
+    }
+
+    /// The time of a PING in milliseconds (in a Cluster: of every master's) and, where wanted, the text of INFO. Each
+    /// node of a Cluster has its own INFO; there it is not asked for.
     async fn ask(&self, info: bool) -> Result<(f64, String), Failure> {
         let Some(pool) = &self.0.redis else { return Ok((0.0, String::new())) };
         let talk = async {
-            let mut connection = pool.get().await.map_err(|error| self.explain_pool(&error))?;
+            let mut connection = pool.connect().await.map_err(|error| self.explain_connect(&error))?;
             let sent = Instant::now();
             redis::cmd("PING").query_async::<String>(&mut connection).await.map_err(|error| self.explain(&error))?;
             let round_trip = sent.elapsed().as_secs_f64() * 1000.0;
-            let text = if info {
+            if pool.is_cluster() {
+                // Only nodes that are known were asked; what the others should keep shows here.
+                let unserved = connection.slots_unserved().await.map_err(|error| self.explain(&error))?;
+                if unserved > 0 {
+                    let at = self.at();
+                    return Err(Failure::Down(format!("Redis at {at}: nobody serves {unserved} of 16384 slots")));
+                }
+            }
+            let text = if info && !pool.is_cluster() {
                 redis::cmd("INFO").query_async(&mut connection).await.map_err(|error| self.explain(&error))?
             } else {
                 String::new()
@@ -79,11 +92,11 @@ impl Line {
         Failure::Down(format!("Redis at {} did not answer within {} s", self.at(), TIMEOUT.as_secs()))
     }
 
-    fn explain_pool(&self, error: &PoolError) -> Failure {
+    fn explain_connect(&self, error: &ConnectError) -> Failure {
         match error {
-            PoolError::Backend(error) => self.explain(error),
-            PoolError::Timeout(_) => self.silent(),
-            _ => Failure::Down(format!("The connections to Redis at {} cannot be used", self.at())),
+            ConnectError::Redis(error) => self.explain(error),
+            ConnectError::Timeout => self.silent(),
+            ConnectError::Closed => Failure::Down(format!("The connections to Redis at {} cannot be used", self.at())),
         }
     }
 
@@ -112,6 +125,14 @@ impl Redis {
         let answer = self.line.ask(true).await;
         findings.set(MetricId::RedisUp, f64::from(u8::from(!matches!(answer, Err(Failure::Down(_))))));
         let outcome = match answer {
+            Ok((round_trip, _)) if self.line.is_cluster() => {
+                findings.set(MetricId::RedisRoundTrip, round_trip);
+                findings.limit(
+                    "Redis is a Cluster: whether its nodes answer is measured, the figures of each are not.",
+                    "Watch a node as a target of its own: redis_url instead of redis_cluster",
+                );
+                Ok(())
+            }
             Ok((round_trip, text)) => {
                 findings.set(MetricId::RedisRoundTrip, round_trip);
                 self.read(&Info::parse(&text), findings);
