@@ -3,7 +3,7 @@
 mod support;
 
 use headroom_engine::{
-    cache::{CacheSettings, ClassSettings, Origin},
+    cache::{CacheSettings, ClassSettings, Origin, Servers},
     clock::Clock,
     dataset::{
         Ask, Dataset, DatasetConfig, DatasetError, Datasets, Parameter, ParameterKind, SetupError, TriggerState,
@@ -43,6 +43,7 @@ fn dataset(name: &str, sql: &str, parameters: Vec<Parameter>) -> DatasetConfig {
         cache: ClassSettings { soft_timeout: Duration::from_secs(5), beta: 0.0, ..ClassSettings::default() },
         tags: Vec::new(),
         warmup: None,
+        warm: Vec::new(),
         key: Vec::new(),
         tables: Vec::new(),
         per_user: false,
@@ -64,9 +65,10 @@ async fn start(database: &TestDatabase, redis: Option<String>, configs: Vec<Data
 }
 
 fn try_start(url: &str, redis_url: Option<String>, configs: Vec<DatasetConfig>) -> Result<Datasets, SetupError> {
+    let redis = redis_url.map(Servers::Single);
     let config =
-        TargetConfig { id: TargetId("test".into()), database_url: url.into(), redis_url, pool: PoolProfile::default() };
-    let target: Arc<Target> = support::target(url, config.redis_url.as_deref(), config.pool);
+        TargetConfig { id: TargetId("test".into()), database_url: url.into(), redis, pool: PoolProfile::default() };
+    let target: Arc<Target> = support::target(url, config.redis.clone(), config.pool);
     let settings = CacheSettings { space: format!("t{:x}", rand::random::<u64>()), ..CacheSettings::default() };
     Datasets::start(configs, &[(config, target)], &settings, &Clock::system())
 }

@@ -27,6 +27,8 @@ const RECONNECT_FROM: Duration = Duration::from_millis(200);
 const RECONNECT_MAX: Duration = Duration::from_secs(10);
 /// Until a definition was checked: how long to wait between attempts.
 const CHECK_AGAIN: Duration = Duration::from_secs(5);
+/// The look at which a definition that is refused for one reason is complained about.
+const COMPLAIN_AT: u32 = 4;
 /// Tables that wait for their turn; more than that are all of them.
 const WAITING_MAX: usize = 10_000;
 
@@ -140,14 +142,16 @@ impl Datasets {
             let (dataset, stop) = (dataset.clone(), self.stop.clone());
             self.tasks.spawn(async move {
                 let check = async {
-                    let mut said = None;
+                    let (mut problem, mut looks) = (None, 0);
                     while dataset.check().await.is_err() {
-                        // A migration may bring what is missing, so a refused definition is asked about again.
-                        let problem = dataset.problem();
-                        if let Some(reason) = problem.as_ref().filter(|_| problem != said) {
+                        // A migration may bring what is missing, so a refused definition is asked about again, and
+                        // complained about once it has been refused for a while.
+                        let found = dataset.problem();
+                        looks = if found == problem { looks + 1 } else { 1 };
+                        problem = found;
+                        if let Some(reason) = problem.as_ref().filter(|_| looks == COMPLAIN_AT) {
                             tracing::warn!(dataset = dataset.name(), reason, "this dataset cannot be used");
                         }
-                        said = problem;
                         sleep(CHECK_AGAIN).await;
                     }
                 };

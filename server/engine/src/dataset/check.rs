@@ -1,6 +1,7 @@
 //! Whether PostgreSQL agrees with a definition: its columns, its key, the tables it reads.
 
 use super::{Column, Dataset, DatasetError};
+use crate::pool::Lane;
 use sqlx::{AssertSqlSafe, Column as _, Executor, PgConnection, Row, SqlSafeStr, Statement};
 use std::{
     collections::BTreeSet,
@@ -45,7 +46,7 @@ impl Dataset {
         if let Some(ready) = self.ready() {
             return Ok(ready);
         }
-        let mut lease = self.lease().await?;
+        let mut lease = self.lease(Lane::Data).await?;
         let found = self.examine(&mut lease).await;
         // It holds a prepared statement and a setting of the check's.
         lease.discard();

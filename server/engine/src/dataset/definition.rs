@@ -1,7 +1,7 @@
 //! What configuration says of a dataset, and the check of what a caller asks of it.
 
 use super::{
-    DatasetError, Paging,
+    Ask, DatasetError, Paging,
     statement::{self, Template},
 };
 use crate::cache::{ClassSettings, TAGS_MAX};
@@ -18,6 +18,8 @@ pub const DEFAULT_LIMIT: u32 = 50;
 pub const MAX_LIMIT: u32 = 100;
 /// The last page that can be asked for by number; a keyset goes further.
 const MAX_PAGE: u64 = 100_000;
+/// Sets of arguments that a dataset may name for warmups.
+const WARM_MAX: usize = 100;
 /// Longest text argument, in bytes.
 const TEXT_MAX: usize = 256;
 
@@ -180,8 +182,10 @@ pub struct DatasetConfig {
     pub cache: ClassSettings,
     /// Tags of its pages; `{name}` stands for an argument.
     pub tags: Vec<String>,
-    /// When it is warmed, if at all.
+    /// Which warmup loads its first pages, if any. Keys that were used are warmed whatever this says.
     pub warmup: Option<WarmupClass>,
+    /// Arguments whose first pages are warmed too, besides those that are all defaults.
+    pub warm: Vec<Vec<(String, String)>>,
     /// Columns that name a row and order the pages. With them, pages may be asked for by cursor.
     pub key: Vec<String>,
     /// Tables whose change invalidates it, as `schema.table`.
@@ -245,6 +249,20 @@ fn escaped(value: &str) -> String {
     out
 }
 
+/// What [`escaped`] wrote.
+fn unescaped(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('%') {
+        let (code, after) = behind.split_at_checked(2)?;
+        out.push_str(before);
+        out.push(char::from(u8::from_str_radix(code, 16).ok()?));
+        rest = after;
+    }
+    out.push_str(rest);
+    Some(out)
+}
+
 impl Definition {
     pub fn new(config: DatasetConfig) -> Result<Self, DefinitionError> {
         let wrong = |reason: String| DefinitionError { name: config.name.clone(), reason };
@@ -290,7 +308,67 @@ impl Definition {
                 }
             }
         }
-        Ok(Definition { template, config })
+        if config.warm.len() > WARM_MAX {
+            return Err(wrong(format!("warm names more than {WARM_MAX} sets of arguments")));
+        }
+        if config.per_user && !config.warm.is_empty() {
+            return Err(wrong("its pages are each user's own, so warm cannot name any".into()));
+        }
+        let definition = Definition { template, config };
+        for (n, set) in definition.config.warm.iter().enumerate() {
+            if let Err(DatasetError::Invalid(errors)) = definition.arguments(set, "") {
+                let errors: Vec<_> = errors.iter().map(|error| format!("{}: {}", error.field, error.reason)).collect();
+                let reason = format!("warm[{n}]: {}", errors.join("; "));
+                return Err(DefinitionError { name: definition.config.name.clone(), reason });
+            }
+        }
+        Ok(definition)
+    }
+
+    /// What loads first pages before anyone asks: the one of all defaults, and the configured ones. None per user.
+    pub fn first_pages(&self) -> Vec<Ask> {
+        let ask = |arguments: &Vec<(String, String)>| Ask { arguments: arguments.clone(), ..Ask::default() };
+        let has_default = !self.config.per_user && self.config.parameters.iter().all(|it| it.default.is_some());
+        let default = has_default.then(Ask::default);
+        default.into_iter().chain(self.config.warm.iter().map(ask)).collect()
+    }
+
+    /// Turns a key back into what was asked; none where it is no key of this definition as it is now.
+    pub fn parse_key(&self, key: &str) -> Option<Ask> {
+        let (arguments, page) = key.split_once('#')?;
+        let mut ask = Ask::default();
+        for pair in arguments.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=')?;
+            let value = unescaped(value)?;
+            if self.config.per_user && name == "user" {
+                ask.user = value;
+            } else {
+                ask.arguments.push((name.to_owned(), value));
+            }
+        }
+        let (page, limit) = page.rsplit_once(',')?;
+        ask.limit = Some(limit.parse().ok()?);
+        match page.split_at_checked(1)? {
+            ("p", page) => ask.page = Some(page.parse().ok()?),
+            ("c", cursor) => ask.cursor = Some(cursor.to_owned()),
+            _ => return None,
+        }
+        // The one form: what is written differently was never a key.
+        let (.., again) = self.resolve(&ask).ok()?;
+        (again == key).then_some(ask)
+    }
+
+    /// Checks what is asked for and names its key.
+    pub fn resolve(&self, ask: &Ask) -> Result<(Arguments, Paging, String), DatasetError> {
+        let arguments = self.arguments(&ask.arguments, &ask.user)?;
+        let paging = self.paging(ask.page, ask.limit, ask.cursor.as_deref())?;
+        let key = match &paging {
+            Paging::Page { page, limit } => format!("{arguments}#p{page},{limit}"),
+            Paging::After { limit, .. } => {
+                format!("{arguments}#c{},{limit}", ask.cursor.as_deref().unwrap_or_default())
+            }
+        };
+        Ok((arguments, paging, key))
     }
 
     /// Checks a caller's arguments and brings them into one form.
@@ -398,6 +476,7 @@ fn placeholders(tag: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::{any, prop_assert_eq, proptest};
 
     fn parameter(name: &str, kind: ParameterKind) -> Parameter {
         Parameter { name: name.into(), kind, default: None, min: None, max: None, values: Vec::new() }
@@ -419,6 +498,7 @@ mod tests {
             cache: ClassSettings::default(),
             tags: vec!["price:{region}".into()],
             warmup: None,
+            warm: Vec::new(),
             key: vec!["id".into()],
             tables: vec!["public.prices".into()],
             per_user: false,
@@ -497,6 +577,70 @@ mod tests {
             change(&mut config);
             let error = Definition::new(config).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn first_pages_are_those_of_all_defaults_and_the_named_ones() {
+        let eu = vec![("region".to_owned(), "eu".to_owned())];
+        let definition = Definition::new(DatasetConfig { warm: vec![eu.clone()], ..config() }).unwrap();
+        assert_eq!(
+            definition.first_pages(),
+            [Ask { arguments: eu.clone(), ..Ask::default() }],
+            "region has no default"
+        );
+        let defaults = DatasetConfig { sql: "SELECT 1 AS id".into(), parameters: Vec::new(), ..config() };
+        let defaults = DatasetConfig { tags: Vec::new(), ..defaults };
+        assert_eq!(Definition::new(defaults.clone()).unwrap().first_pages(), [Ask::default()]);
+        let own = DatasetConfig { per_user: true, sql: "SELECT :user AS id".into(), ..defaults };
+        assert_eq!(Definition::new(own).unwrap().first_pages(), []);
+        for (set, word) in [(vec![], "missing"), (vec![("region".to_owned(), "mars".to_owned())], "eu, us")] {
+            let error = Definition::new(DatasetConfig { warm: vec![eu.clone(), set], ..config() }).unwrap_err();
+            assert!(error.to_string().contains("warm[1]: region: ") && error.to_string().contains(word), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_tells_what_was_asked(
+            text in "\\PC{0,20}|[%&=#\n?*]{0,8}",
+            number in any::<i64>(),
+            user in "[a-z%&=#]{0,8}",
+            page in 1..=MAX_PAGE,
+            limit in 1..=MAX_LIMIT,
+            cursor in proptest::option::of("[a-z]{0,9}"),
+        ) {
+            let config = DatasetConfig {
+                sql: "SELECT id FROM t WHERE a = :text AND b = :number AND c = :user".into(),
+                parameters: vec![parameter("text", ParameterKind::Text), parameter("number", ParameterKind::Integer)],
+                tags: Vec::new(),
+                per_user: true,
+                ..config()
+            };
+            let definition = Definition::new(config).unwrap();
+            let cursor = cursor.map(|value| match value.as_str() {
+                "" => String::new(),
+                value => super::super::cursor::write("prices", &[value.to_owned()]),
+            });
+            let ask = Ask {
+                arguments: given(&[("number", &number.to_string()), ("text", &text)]),
+                page: cursor.is_none().then_some(page),
+                limit: Some(limit),
+                cursor,
+                user,
+            };
+            let (arguments, paging, key) = definition.resolve(&ask).unwrap();
+            let back = definition.parse_key(&key).expect("it is a key");
+            prop_assert_eq!(&back, &ask);
+            prop_assert_eq!(definition.resolve(&back).unwrap(), (arguments, paging, key));
+        }
+
+        #[test]
+        fn what_is_no_key_is_none(text in "\\PC{0,40}|least=[0-9%+]{0,3}&region=(eu|us)#[pc][0-9+]{0,3},[0-9]{0,3}") {
+            let definition = Definition::new(config()).unwrap();
+            if let Some(ask) = definition.parse_key(&text) {
+                prop_assert_eq!(definition.resolve(&ask).unwrap().2, text);
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ pub use page::{Encoding, Facts, Page};
 pub use statement::Column;
 
 use crate::{
-    cache::{Cache, CacheError, CacheSettings, Class, Hit, LoadFailure, Loaded, Servers, ServersError},
+    cache::{Cache, CacheError, CacheSettings, Class, Hit, LoadFailure, Loaded, ServersError, Warmed},
     clock::Clock,
     pool::{Lane, Lease, PoolError},
     target::{Target, TargetConfig},
@@ -60,7 +60,7 @@ pub(crate) enum Paging {
 }
 
 /// What a caller asks for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ask {
     /// Arguments as given.
     pub arguments: Vec<(String, String)>,
@@ -185,9 +185,8 @@ impl Datasets {
     ) -> Result<Self, SetupError> {
         let mut caches = BTreeMap::new();
         for (config, target) in targets {
-            let servers = config.redis_url.clone().map(Servers::Single);
             let settings = CacheSettings { space: format!("{}/{}", settings.space, target.id), ..settings.clone() };
-            let cache = Cache::start(settings, servers.as_ref(), clock.clone())
+            let cache = Cache::start(settings, config.redis.as_ref(), clock.clone())
                 .map_err(|source| SetupError::Redis { target: target.id.clone(), source })?;
             caches.insert(target.id.clone(), cache);
         }
@@ -318,34 +317,66 @@ impl Dataset {
     /// # Errors
     /// Arguments that do not fit; or PostgreSQL refuses, fails or takes too long and no older page may stand in.
     pub async fn page(self: &Arc<Self>, ask: &Ask) -> Result<Reply, DatasetError> {
-        let arguments = self.definition.arguments(&ask.arguments, &ask.user)?;
-        let paging = self.definition.paging(ask.page, ask.limit, ask.cursor.as_deref())?;
-        let key = match &paging {
-            Paging::Page { page, limit } => format!("{arguments}#p{page},{limit}"),
-            Paging::After { limit, .. } => {
-                format!("{arguments}#c{},{limit}", ask.cursor.as_deref().unwrap_or_default())
-            }
-        };
+        let (arguments, paging, key) = self.definition.resolve(ask)?;
+        let tags = self.tags(&arguments).await;
+        let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+        let dataset = self.clone();
+        let load = move || async move { dataset.entry(&arguments, &paging, Lane::Data).await };
+        let hit = self.class.get_or_load(&key, &tags, load).await?;
+        Ok(Reply { hit, key, is_private: self.config().per_user })
+    }
+
+    /// Loads one page into the cache unless it is fresh there, in the warmup lane. Counts neither as a hit nor as a miss.
+    ///
+    /// # Errors
+    /// As [`Dataset::page`].
+    pub async fn warm(self: &Arc<Self>, ask: &Ask) -> Result<Warmed, DatasetError> {
+        let (arguments, paging, key) = self.definition.resolve(ask)?;
+        let tags = self.tags(&arguments).await;
+        let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+        let dataset = self.clone();
+        let load = move || async move { dataset.entry(&arguments, &paging, Lane::Warmup).await };
+        Ok(self.class.warm(&key, &tags, load).await?)
+    }
+
+    /// The key of what is asked for.
+    ///
+    /// # Errors
+    /// Arguments that do not fit.
+    pub fn key_of(&self, ask: &Ask) -> Result<String, DatasetError> {
+        self.definition.resolve(ask).map(|(.., key)| key)
+    }
+
+    /// What was asked, from its key; none where it is no key of this dataset as it is defined now.
+    #[must_use]
+    pub fn parse_key(&self, key: &str) -> Option<Ask> {
+        self.definition.parse_key(key)
+    }
+
+    /// First pages that are worth loading before anyone asks: the one of all defaults, and those that `warm` names.
+    #[must_use]
+    pub fn first_pages(&self) -> Vec<Ask> {
+        self.definition.first_pages()
+    }
+
+    async fn tags(&self, arguments: &Arguments) -> Vec<String> {
         if self.config().tables.is_empty() && self.ready().is_none() {
             // Which tables it reads, its plan tells. Where PostgreSQL is away a page of Redis may still answer; where it
             // refuses, the load says so.
             let _ = self.check().await;
         }
-        let tags = self.definition.tags(&arguments, &self.tables());
-        let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
-        let dataset = self.clone();
-        let load = move || async move {
-            let page = dataset.load(&arguments, &paging).await.map_err(|error| Arc::new(error) as LoadFailure)?;
-            Ok(Loaded::value(page))
-        };
-        let hit = self.class.get_or_load(&key, &tags, load).await?;
-        Ok(Reply { hit, key, is_private: self.config().per_user })
+        self.definition.tags(arguments, &self.tables())
     }
 
-    async fn load(&self, arguments: &Arguments, paging: &Paging) -> Result<Page, DatasetError> {
+    async fn entry(&self, arguments: &Arguments, paging: &Paging, lane: Lane) -> Result<Loaded<Page>, LoadFailure> {
+        let page = self.load(arguments, paging, lane).await.map_err(|error| Arc::new(error) as LoadFailure)?;
+        Ok(Loaded::value(page))
+    }
+
+    async fn load(&self, arguments: &Arguments, paging: &Paging, lane: Lane) -> Result<Page, DatasetError> {
         let ready = self.check().await?;
         let statement = self.definition.page(paging, &ready.columns);
-        let mut lease = self.lease().await?;
+        let mut lease = self.lease(lane).await?;
         let mut query = sqlx::query(AssertSqlSafe(statement.sql));
         for name in &statement.names {
             query = query.bind(arguments.get(name).unwrap_or_default().to_owned());
@@ -402,7 +433,7 @@ impl Dataset {
         let arguments = self.definition.arguments(&ask.arguments, &ask.user)?;
         self.check().await?;
         let statement = self.definition.rows();
-        let mut lease = self.lease().await?;
+        let mut lease = self.lease(Lane::Data).await?;
         let (sender, receiver) = mpsc::channel(256);
         let dataset = self.clone();
         // Owned by the receiver: once it is gone, the next row ends the task; the statement timeout bounds a row.
@@ -439,8 +470,8 @@ impl Dataset {
         Ok(receiver)
     }
 
-    async fn lease(&self) -> Result<Lease, DatasetError> {
-        self.target.pools.acquire(Lane::Data).await.map_err(|error| match &error {
+    async fn lease(&self, lane: Lane) -> Result<Lease, DatasetError> {
+        self.target.pools.acquire(lane).await.map_err(|error| match &error {
             PoolError::Timeout { .. } => DatasetError::Timeout(self.target.explain(&error)),
             _ => DatasetError::Failed(self.target.explain(&error)),
         })

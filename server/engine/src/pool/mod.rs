@@ -1,4 +1,4 @@
-//! Connection lanes into a target's PostgreSQL: interactive, monitor, batch, data.
+//! Connection lanes into a target's PostgreSQL: interactive, monitor, batch, data, warmup.
 //!
 //! Each lane has its own limit, so that a collector never waits behind a batch and a page never behind a collector.
 //! Every lease knows who took it (call site) and since when.
@@ -40,11 +40,13 @@ pub enum Lane {
     Batch,
     /// Datasets that applications read. Its sessions are read-only.
     Data,
+    /// Datasets that are read before anyone asks. Its sessions are read-only.
+    Warmup,
 }
 
 impl Lane {
     /// Every lane.
-    pub const ALL: [Lane; 4] = [Lane::Interactive, Lane::Monitor, Lane::Batch, Lane::Data];
+    pub const ALL: [Lane; 5] = [Lane::Interactive, Lane::Monitor, Lane::Batch, Lane::Data, Lane::Warmup];
 
     /// The name shown; connections carry it as `application_name` (`headroom/monitor`).
     #[must_use]
@@ -54,6 +56,7 @@ impl Lane {
             Lane::Monitor => "monitor",
             Lane::Batch => "batch",
             Lane::Data => "data",
+            Lane::Warmup => "warmup",
         }
     }
 }
@@ -72,6 +75,8 @@ pub struct PoolProfile {
     pub batch_max: u32,
     /// Largest size of the data lane. Default 8.
     pub data_max: u32,
+    /// Largest size of the warmup lane, and so how many keys are warmed at the same time. Default 2.
+    pub warmup_max: u32,
     /// How long a caller waits for a connection, queue and connect together. Default 5 s.
     pub acquire_timeout: Duration,
     /// An unused connection is closed after this. Default 10 min.
@@ -91,6 +96,7 @@ impl PoolProfile {
             Lane::Monitor => self.monitor_max,
             Lane::Batch => self.batch_max,
             Lane::Data => self.data_max,
+            Lane::Warmup => self.warmup_max,
         }
     }
 }
@@ -102,6 +108,7 @@ impl Default for PoolProfile {
             monitor_max: 2,
             batch_max: 4,
             data_max: 8,
+            warmup_max: 2,
             acquire_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(10 * 60),
             max_lifetime: Duration::from_secs(30 * 60),
@@ -144,7 +151,7 @@ pub struct LaneSnapshot {
 
 /// The lanes of one target. Each runs one small task that closes idle connections; it ends with the lane.
 pub struct Pools {
-    lanes: [Arc<LanePool>; 4],
+    lanes: [Arc<LanePool>; 5],
     waits: Arc<Waits>,
 }
 

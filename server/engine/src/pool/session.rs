@@ -19,7 +19,7 @@ fn limits(lane: Lane) -> [(&'static str, &'static str); 3] {
         Lane::Monitor => ("5000", "100"),
         // Long work sets its own limit; an hour is the backstop.
         Lane::Batch => ("3600000", "5000"),
-        Lane::Data => ("20000", "2000"),
+        Lane::Data | Lane::Warmup => ("20000", "2000"),
     };
     [
         ("statement_timeout", statement),
@@ -123,7 +123,7 @@ impl Session {
         .bind(idle.1)
         .execute(&mut connection)
         .await?;
-        if lane == Lane::Data {
+        if matches!(lane, Lane::Data | Lane::Warmup) {
             let sql = "SET /* headroom */ SESSION CHARACTERISTICS AS TRANSACTION READ ONLY";
             sqlx::raw_sql(sql).execute(&mut connection).await?;
         }

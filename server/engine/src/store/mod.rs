@@ -201,6 +201,29 @@ pub struct StoredSession {
     pub expires_at: Timestamp,
 }
 
+/// A lock that is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredLock {
+    /// Who holds it, in words.
+    pub owner: String,
+    /// How often it was taken.
+    pub fence: u64,
+    /// How long it lasts without another sign.
+    pub left: Duration,
+}
+
+/// Keys of one dataset that are remembered as hot.
+pub const HOT_KEYS_MAX: usize = 1_000;
+
+/// A key that was used much.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HotKey {
+    /// The key.
+    pub key: String,
+    /// How often, by the sketch that counted it.
+    pub accesses: u64,
+}
+
 /// The state store. All methods are safe to cancel: each is one statement or one transaction.
 #[async_trait]
 pub trait StateStore: Send + Sync + 'static {
@@ -268,10 +291,27 @@ pub trait StateStore: Send + Sync + 'static {
     /// Gives the store free for another console.
     async fn release(&self, holder: Uuid) -> Result<(), StoreError>;
 
+    /// Takes a lock that is free or has run out, for `ttl` from now by the store's own clock, and answers its fence, which
+    /// rises with every taking; none while another holds it. `holder` names this taking, `owner` tells people who it is.
+    async fn take_lock(&self, name: &str, holder: Uuid, owner: &str, ttl: Duration) -> Result<Option<u64>, StoreError>;
+    /// Keeps a lock for `ttl` from now; false when it is no longer this holder's. What has run out is not revived.
+    async fn renew_lock(&self, name: &str, holder: Uuid, ttl: Duration) -> Result<bool, StoreError>;
+    /// Gives a lock free; false when it was no longer this holder's.
+    async fn free_lock(&self, name: &str, holder: Uuid) -> Result<bool, StoreError>;
+    /// The lock of this name, while it is held.
+    async fn lock(&self, name: &str) -> Result<Option<StoredLock>, StoreError>;
+
+    /// Puts these keys in place of the remembered ones of a dataset; at most [`HOT_KEYS_MAX`].
+    async fn save_hot_keys(&self, target: &TargetId, dataset: &str, keys: &[HotKey]) -> Result<(), StoreError>;
+    /// The remembered keys of a dataset, most used first.
+    async fn hot_keys(&self, target: &TargetId, dataset: &str) -> Result<Vec<HotKey>, StoreError>;
+
     /// Stores an operation, new or moved.
     async fn save_operation(&self, operation: &Operation) -> Result<(), StoreError>;
     /// The newest operations, newest first.
     async fn operations(&self, target: Option<&TargetId>, limit: u32) -> Result<Vec<Operation>, StoreError>;
+    /// The newest operations of a kind (`cache.warm`) on a target, newest first.
+    async fn operations_of(&self, kind: &str, target: &TargetId, limit: u32) -> Result<Vec<Operation>, StoreError>;
     /// Marks what an earlier process left running as failed ("the console stopped"); answers how many.
     async fn fail_interrupted_operations(&self, now: Timestamp) -> Result<u64, StoreError>;
 }

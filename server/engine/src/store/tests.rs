@@ -404,3 +404,44 @@ async fn refuses_urls_that_name_no_store() {
     let error = open("postgres://ann:secret@127.0.0.1:1/x").await.err().unwrap().to_string();
     assert!(!error.contains("secret"), "{error}");
 }
+
+#[tokio::test]
+async fn locks_have_one_holder_run_out_and_count_up() {
+    on_each_backend(async |store| {
+        let (a, b, long) = (Uuid::now_v7(), Uuid::now_v7(), Duration::from_secs(60));
+        assert_eq!(store.lock("job").await.unwrap(), None);
+        assert_eq!(store.take_lock("job", a, "ada", long).await.unwrap(), Some(1));
+        assert_eq!(store.take_lock("job", b, "bob", long).await.unwrap(), None);
+        assert_eq!(store.take_lock("job", a, "ada", long).await.unwrap(), None, "not even by its holder");
+        let held = store.lock("job").await.unwrap().unwrap();
+        assert_eq!((held.owner.as_str(), held.fence), ("ada", 1));
+        assert!(held.left <= long && held.left > long / 2, "{held:?}");
+        assert!(store.renew_lock("job", a, long).await.unwrap() && !store.renew_lock("job", b, long).await.unwrap());
+        assert!(!store.free_lock("job", b).await.unwrap() && store.free_lock("job", a).await.unwrap());
+        assert!(!store.renew_lock("job", a, long).await.unwrap(), "what was given free is not revived");
+        // A lease of no length has run out at once.
+        assert_eq!(store.take_lock("job", a, "ada", Duration::ZERO).await.unwrap(), Some(2));
+        assert!(!store.renew_lock("job", a, long).await.unwrap(), "what has run out is not revived");
+        assert_eq!(store.lock("job").await.unwrap(), None);
+        assert_eq!(store.take_lock("job", b, "bob", long).await.unwrap(), Some(3));
+        assert_eq!(store.take_lock("other", b, "bob", long).await.unwrap(), Some(1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn hot_keys_are_replaced_by_dataset_and_bounded() {
+    on_each_backend(async |store| {
+        let hot = |n: u64| HotKey { key: format!("region={n}#p1,50"), accesses: n };
+        let keys: Vec<HotKey> = (1..=1_200).map(hot).collect();
+        store.save_hot_keys(&orders(), "prices", &keys).await.unwrap();
+        store.save_hot_keys(&orders(), "news", &[hot(7), hot(7)]).await.unwrap();
+        let read = store.hot_keys(&orders(), "prices").await.unwrap();
+        assert_eq!((read.len(), &read[0]), (HOT_KEYS_MAX, &hot(1_000)), "those that were named first");
+        store.save_hot_keys(&orders(), "prices", &[hot(3), hot(5)]).await.unwrap();
+        assert_eq!(store.hot_keys(&orders(), "prices").await.unwrap(), [hot(5), hot(3)]);
+        assert_eq!(store.hot_keys(&orders(), "news").await.unwrap(), [hot(7)]);
+        assert_eq!(store.hot_keys(&TargetId("other".into()), "news").await.unwrap(), []);
+    })
+    .await;
+}

@@ -5,14 +5,16 @@ mod audit;
 mod dictionary;
 mod events;
 mod history;
+mod hot_keys;
 mod lease;
+mod locks;
 mod operations;
 mod upkeep;
 
 use super::{
-    AuditRow, EventQuery, Grid, HistoryStart, MinuteRow, NewAudit, Retention, StateStore, StoreError, StoredSession,
-    Tally, Token, Upkeep, User,
-    database::{Database, Query},
+    AuditRow, EventQuery, Grid, HistoryStart, HotKey, MinuteRow, NewAudit, Retention, StateStore, StoreError,
+    StoredLock, StoredSession, Tally, Token, Upkeep, User,
+    database::{Database, Query, Row},
 };
 use async_trait::async_trait;
 use dictionary::Dictionary;
@@ -166,12 +168,40 @@ impl StateStore for SqlStore {
         lease::release(&self.database, holder).await
     }
 
+    async fn take_lock(&self, name: &str, holder: Uuid, owner: &str, ttl: Duration) -> Result<Option<u64>, StoreError> {
+        locks::take(&self.database, name, holder, owner, ttl).await
+    }
+
+    async fn renew_lock(&self, name: &str, holder: Uuid, ttl: Duration) -> Result<bool, StoreError> {
+        locks::renew(&self.database, name, holder, ttl).await
+    }
+
+    async fn free_lock(&self, name: &str, holder: Uuid) -> Result<bool, StoreError> {
+        locks::free(&self.database, name, holder).await
+    }
+
+    async fn lock(&self, name: &str) -> Result<Option<StoredLock>, StoreError> {
+        locks::read(&self.database, name).await
+    }
+
+    async fn save_hot_keys(&self, target: &TargetId, dataset: &str, keys: &[HotKey]) -> Result<(), StoreError> {
+        hot_keys::save(&self.database, target, dataset, keys).await
+    }
+
+    async fn hot_keys(&self, target: &TargetId, dataset: &str) -> Result<Vec<HotKey>, StoreError> {
+        hot_keys::list(&self.database, target, dataset).await
+    }
+
     async fn save_operation(&self, operation: &Operation) -> Result<(), StoreError> {
         operations::save(&self.database, operation).await
     }
 
     async fn operations(&self, target: Option<&TargetId>, limit: u32) -> Result<Vec<Operation>, StoreError> {
         operations::list(&self.database, target, limit).await
+    }
+
+    async fn operations_of(&self, kind: &str, target: &TargetId, limit: u32) -> Result<Vec<Operation>, StoreError> {
+        operations::list_kind(&self.database, kind, target, limit).await
     }
 
     async fn fail_interrupted_operations(&self, now: Timestamp) -> Result<u64, StoreError> {

@@ -17,10 +17,12 @@ fn upsert(operation: &Operation) -> Result<Query, StoreError> {
     let body = serde_json::to_string(operation)
         .map_err(|cause| StoreError::Unreadable { what: "operation", cause: cause.to_string() })?;
     Ok(Query::new(
-        "INSERT INTO operations (id, target, state, created_at, finished_at, body) VALUES ($1, $2, $3, $4, $5, $6) \
+        "INSERT INTO operations (id, kind, target, state, created_at, finished_at, body) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) \
          ON CONFLICT (id) DO UPDATE SET state = excluded.state, finished_at = excluded.finished_at, body = excluded.body",
     )
     .bind(operation.id.as_str())
+    .bind(operation.kind.as_str())
     .bind(operation.target.as_ref().map(TargetId::as_str))
     .bind(operation.state.as_str())
     .bind(operation.created_at)
@@ -35,6 +37,18 @@ pub async fn list(database: &Database, target: Option<&TargetId>, limit: u32) ->
     }
     query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(limit.min(MOST));
     read(database, query).await
+}
+
+pub async fn list_kind(
+    database: &Database,
+    kind: &str,
+    target: &TargetId,
+    limit: u32,
+) -> Result<Vec<Operation>, StoreError> {
+    let query = Query::new(
+        "SELECT body FROM operations WHERE kind = $1 AND target = $2 ORDER BY created_at DESC, id DESC LIMIT $3",
+    );
+    read(database, query.bind(kind).bind(target.as_str()).bind(limit.min(MOST))).await
 }
 
 async fn read(database: &Database, query: Query) -> Result<Vec<Operation>, StoreError> {
