@@ -1,6 +1,6 @@
 //! What the sources of one collection hand in.
 
-use super::{ServerFacts, Session};
+use super::{DatasetFigures, ServerFacts, Session};
 use headroom_model::{
     Band, MetricId, TargetId, Timestamp,
     event::{EventKind, NewEvent},
@@ -16,6 +16,7 @@ pub(super) struct Findings {
     pub(super) figures: Figures,
     pub(super) facts: ServerFacts,
     pub(super) sessions: Vec<Session>,
+    pub(super) datasets: Vec<DatasetFigures>,
     pub(super) limitations: Vec<Limitation>,
     pub(super) events: Vec<NewEvent>,
     /// Whether a part ended in an error or a timeout.
@@ -30,6 +31,7 @@ impl Findings {
             figures: Figures::new(),
             facts: ServerFacts::default(),
             sessions: Vec::new(),
+            datasets: Vec::new(),
             limitations: Vec::new(),
             events: Vec::new(),
             failed: false,

@@ -85,6 +85,9 @@ impl<const N: usize> Counters<N> {
     }
 }
 
+/// Of fewer events each would move a share by more than five points.
+pub(super) const LEAST_EVENTS: f64 = 20.0;
+
 /// `part` as a percentage of `whole`; none where the whole is below `least` and the share would say nothing.
 pub(super) fn share(part: f64, whole: f64, least: f64) -> Option<f64> {
     (whole >= least && whole > 0.0).then(|| 100.0 * part / whole)

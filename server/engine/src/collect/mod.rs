@@ -4,6 +4,7 @@
 //! and differences between two readings, and a restart, a reset or a falling counter leaves a gap and an event, never a
 //! cliff. A collection has one connection, one statement at a time, and an end: [`COLLECT_BUDGET`].
 
+mod cache;
 mod findings;
 mod host;
 mod interval;
@@ -18,7 +19,12 @@ mod redis;
 pub use process::ProcessCollector;
 pub use pulse::{Heartbeat, Pulse};
 
-use crate::{clock::Clock, target::Target};
+use crate::{
+    cache::{Cache, Tally},
+    clock::Clock,
+    dataset::Page,
+    target::Target,
+};
 use findings::Findings;
 use headroom_model::{MetricId, Sample, Timestamp, event::NewEvent, sample::Figures, target::Limitation};
 use std::{sync::Arc, time::Duration};
@@ -102,6 +108,48 @@ pub struct TableFigures {
     pub vacuumed_at: Option<Timestamp>,
 }
 
+/// One dataset over an interval, as the console's cache counted it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DatasetFigures {
+    /// Name.
+    pub name: String,
+    /// How often it was asked for.
+    pub lookups: u64,
+    /// Answers from a tier, stale ones included.
+    pub hits: u64,
+    /// Answers with a page past its time.
+    pub stale: u64,
+    /// Loads that ended well.
+    pub loads: u64,
+    /// Loads that failed or took too long.
+    pub load_errors: u64,
+    /// Pages that left memory for lack of room.
+    pub evicted: u64,
+    /// Pages too large to be kept.
+    pub oversized: u64,
+    /// Values of Redis that could not be read.
+    pub poison: u64,
+    /// Mean time of a load; none without one.
+    pub load_ms: Option<f64>,
+}
+
+impl DatasetFigures {
+    fn new(name: &str, tally: &Tally) -> Self {
+        DatasetFigures {
+            name: name.to_owned(),
+            lookups: tally.lookups(),
+            hits: tally.hits(),
+            stale: tally.hits_stale,
+            loads: tally.loads,
+            load_errors: tally.load_errors,
+            evicted: tally.evicted,
+            oversized: tally.oversized,
+            poison: tally.poison,
+            load_ms: (tally.loads > 0).then(|| tally.load_micros as f64 / tally.loads as f64 / 1000.0),
+        }
+    }
+}
+
 /// What is known of the servers themselves.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServerFacts {
@@ -130,6 +178,8 @@ pub struct Observation {
     pub statements: Vec<StatementFigures>,
     /// Tables by size, largest first, at most 500. From the last heavy collection.
     pub tables: Vec<TableFigures>,
+    /// Datasets of this target in configured order, at most 1,000. Empty for the first reading and after a reset.
+    pub datasets: Vec<DatasetFigures>,
     /// What could not be read, and how to lift it.
     pub limitations: Vec<Limitation>,
     /// Restarts and statistics resets noticed.
@@ -177,6 +227,7 @@ pub struct Collector {
     redis: Option<redis::Redis>,
     host: Option<host::Host>,
     pools: pools::PoolReader,
+    cache: Option<cache::CacheReader>,
 }
 
 impl Collector {
@@ -188,9 +239,16 @@ impl Collector {
             redis: redis::Redis::new(&target),
             host: target.is_local.then(host::Host::new),
             pools: pools::PoolReader::default(),
+            cache: None,
             target,
             clock,
         }
+    }
+
+    /// Reads the cache of the target's datasets as well.
+    #[must_use]
+    pub fn with_cache(self, cache: Cache<Page>) -> Self {
+        Collector { cache: Some(cache::CacheReader::new(cache)), ..self }
     }
 
     /// Reads everything that is due into one observation; `process` joins it. Never fails: what could not be read is
@@ -214,6 +272,9 @@ impl Collector {
         findings.failed |= cache.failed;
 
         self.pools.read(&self.target.pools, &mut findings);
+        if let Some(cache) = &mut self.cache {
+            cache.read(&mut findings);
+        }
         if let Some(host) = &mut self.host {
             host.read(&mut findings);
         }
@@ -227,6 +288,7 @@ impl Collector {
             sessions: findings.sessions,
             statements: if answered { self.postgres.statements() } else { Vec::new() },
             tables: if answered { self.postgres.tables() } else { Vec::new() },
+            datasets: findings.datasets,
             limitations: findings.limitations,
             events: findings.events,
             postgres_error: postgres_error.err(),

@@ -1,7 +1,7 @@
 //! The console's own connection lanes into a target.
 
 use super::findings::Findings;
-use crate::pool::{LaneSnapshot, Pools};
+use crate::pool::{Lane, LaneSnapshot, Pools};
 use headroom_model::MetricId;
 
 /// Remembers the counters of the previous reading.
@@ -20,7 +20,9 @@ impl PoolReader {
         findings.set(MetricId::PoolMax, sum(|lane| lane.max));
         findings.set(MetricId::PoolWaiting, sum(|lane| lane.waiting));
         findings.set(MetricId::PoolLeaks, sum(|lane| lane.leaks));
-        let fullest = lanes.iter().map(|lane| 100.0 * f64::from(lane.in_use) / f64::from(lane.max)).reduce(f64::max);
+        // A warmup fills its own lane, and nobody waits for it.
+        let others = lanes.iter().filter(|lane| lane.lane != Lane::Warmup);
+        let fullest = others.map(|lane| 100.0 * f64::from(lane.in_use) / f64::from(lane.max)).reduce(f64::max);
         findings.set(MetricId::PoolUsed, fullest);
         findings.set(MetricId::PoolWaitP95, pools.take_wait_p95());
         let timeouts: u64 = lanes.iter().map(|lane| lane.timeouts).sum();

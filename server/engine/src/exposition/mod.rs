@@ -6,9 +6,10 @@
 mod names;
 mod text;
 
-use crate::{console::Console, requests::RouteFigures, spine::slot::Published};
+use crate::{cache::Class, console::Console, requests::RouteFigures, spine::slot::Published};
 use headroom_model::{
-    Sample,
+    Sample, TargetId,
+    cache::{ClassCounters, ClassReport},
     metric::{CATALOGUE, Kind},
 };
 use names::{exposed, is_of_console};
@@ -18,10 +19,19 @@ use text::{Exposition, Type};
 #[must_use]
 pub fn exposition(console: &Console) -> String {
     let published: Vec<Published> = console.published().collect();
-    write(&published, &console.requests.routes())
+    write(&published, &datasets(console), &console.requests.routes())
 }
 
-fn write(published: &[Published], routes: &[RouteFigures]) -> String {
+/// What the caches of all targets have counted, by dataset: as many as are configured, at most 1,000.
+fn datasets(console: &Console) -> Vec<(TargetId, ClassReport)> {
+    let of_target = |target: headroom_model::target::TargetInfo| {
+        let classes = console.datasets.cache(&target.id).map_or_else(Vec::new, |cache| cache.classes());
+        classes.iter().map(Class::report).map(|report| (target.id.clone(), report)).collect::<Vec<_>>()
+    };
+    console.targets().into_iter().flat_map(of_target).collect()
+}
+
+fn write(published: &[Published], datasets: &[(TargetId, ClassReport)], routes: &[RouteFigures]) -> String {
     let mut out = Exposition::default();
     let version = [(([("version", env!("CARGO_PKG_VERSION"))]), 1.0)];
     out.family("headroom_build_info", Type::Gauge, "Version of the console", version);
@@ -50,8 +60,43 @@ fn write(published: &[Published], routes: &[RouteFigures]) -> String {
             out.family(&shown.name, shown.kind, metric.help, values);
         }
     }
+    cache(&mut out, datasets);
     requests(&mut out, routes);
     out.finish()
+}
+
+fn labels((target, report): &(TargetId, ClassReport)) -> [(&str, &str); 2] {
+    [("target", target.as_str()), ("dataset", &report.class)]
+}
+
+/// One counter of a dataset.
+type Count = fn(&ClassCounters) -> u64;
+
+/// Counters since the statistics were reset; for Prometheus a reset is a restart.
+fn cache(out: &mut Exposition, datasets: &[(TargetId, ClassReport)]) {
+    let tiers: [(&str, Count); 3] =
+        [("memory", |c| c.hits_memory), ("redis", |c| c.hits_redis), ("stale", |c| c.hits_stale)];
+    let hits = datasets.iter().flat_map(|dataset| {
+        tiers.map(|(tier, count)| {
+            let [target, name] = labels(dataset);
+            ([target, name, ("tier", tier)], count(&dataset.1.counters) as f64)
+        })
+    });
+    out.family("headroom_dataset_hits_total", Type::Counter, "Lookups of a dataset that a tier answered", hits);
+    let counters: [(&str, &str, Count); 4] = [
+        ("misses", "Lookups of a dataset that no tier answered", |c| c.misses),
+        ("loads", "Loads of a dataset that ended well", |c| c.loads),
+        ("load_errors", "Loads of a dataset that failed or took too long", |c| c.load_errors),
+        ("evictions", "Pages of a dataset that left memory for lack of room", |c| c.evicted),
+    ];
+    for (name, help, count) in counters {
+        let values = datasets.iter().map(|dataset| (labels(dataset), count(&dataset.1.counters) as f64));
+        out.family(&format!("headroom_dataset_{name}_total"), Type::Counter, help, values);
+    }
+    let bytes = datasets.iter().map(|dataset| (labels(dataset), dataset.1.memory_bytes as f64));
+    out.family("headroom_dataset_memory_bytes", Type::Gauge, "What a dataset takes in the console's memory", bytes);
+    let keys = datasets.iter().map(|dataset| (labels(dataset), dataset.1.memory_keys as f64));
+    out.family("headroom_dataset_keys", Type::Gauge, "Pages of a dataset in the console's memory", keys);
 }
 
 fn requests(out: &mut Exposition, routes: &[RouteFigures]) {
@@ -110,6 +155,7 @@ mod tests {
             sessions: Vec::new(),
             statements: Vec::new(),
             tables: Vec::new(),
+            datasets: Vec::new(),
             limitations: Vec::new(),
             events: Vec::new(),
             postgres_error: None,
@@ -130,7 +176,21 @@ mod tests {
             p99_ms: 3.0,
         };
         let published = [published("orders", figures(0.0)), published("billing", figures(1.0))];
-        write(&published, &[route("GET /api/v1/health"), route("GET /quo\"te\\")])
+        let dataset = |target: &str, name: &str| {
+            let counters = ClassCounters { hits_memory: 7, hits_stale: 1, misses: 2, ..ClassCounters::default() };
+            let report = ClassReport {
+                class: name.into(),
+                mode: "tiered".into(),
+                ttl_ms: 60_000.0,
+                memory_keys: 3,
+                memory_bytes: 4096,
+                counters,
+                sampled_every: 1,
+            };
+            (TargetId(target.into()), report)
+        };
+        let datasets = [dataset("orders", "prices"), dataset("orders", "stock"), dataset("billing", "invoices")];
+        write(&published, &datasets, &[route("GET /api/v1/health"), route("GET /quo\"te\\")])
     }
 
     #[test]
@@ -157,16 +217,19 @@ mod tests {
         assert!(text.ends_with('\n'));
         assert!(text.contains("headroom_http_requests_total{method=\"GET\",route=\"/quo\\\"te\\\\\"} 12\n"));
         assert!(text.contains("headroom_locks_deadlocks_total{target=\"orders\"} 1.5\n"));
+        let labels = "target=\"orders\",dataset=\"prices\"";
+        assert!(text.contains(&format!("headroom_dataset_hits_total{{{labels},tier=\"memory\"}} 7\n")));
+        assert!(text.contains(&format!("headroom_dataset_memory_bytes{{{labels}}} 4096\n")));
         // The console is one, however many targets it watches.
         assert_eq!(text.lines().filter(|line| line.starts_with("headroom_process_memory_bytes ")).count(), 1);
     }
 
     #[test]
     fn what_was_not_measured_is_absent() {
-        let text = write(&[published("orders", Figures::from([(MetricId::DatabaseUp, 0.0)]))], &[]);
+        let text = write(&[published("orders", Figures::from([(MetricId::DatabaseUp, 0.0)]))], &[], &[]);
         assert!(text.contains("headroom_database_up{target=\"orders\"} 0\n"));
         assert!(!text.contains("headroom_database_connections"));
-        assert!(!text.contains("headroom_http_requests_total"));
+        assert!(!text.contains("headroom_http_requests_total") && !text.contains("headroom_dataset"));
     }
 
     #[test]

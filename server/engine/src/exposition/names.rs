@@ -58,6 +58,9 @@ mod tests {
             (MetricId::CheckpointWriteTime, "headroom_database_checkpoint_write_time_seconds_total"),
             (MetricId::Queries, "headroom_database_queries_per_second"),
             (MetricId::DatabaseUp, "headroom_database_up"),
+            (MetricId::CacheHitRate, "headroom_cache_hit_rate_ratio"),
+            (MetricId::CacheRedisLatencyP95, "headroom_cache_redis_latency_p95_seconds"),
+            (MetricId::CachePoison, "headroom_cache_poison_total"),
         ] {
             assert_eq!(exposed(id.metric()).name, name);
         }

@@ -97,9 +97,24 @@ mod tests {
     #[test]
     fn missing_redis_moves_its_weight_to_the_others() {
         let health = score(&sample(&[(MetricId::LocksWaiting, 10.0), (MetricId::QueryLatencyP95, 20.0)]));
-        assert_eq!(health.components[1].unknown.as_deref(), Some("No Redis is configured"));
+        assert_eq!(health.components[1].unknown.as_deref(), Some("Neither Redis nor a dataset is configured"));
         // 60 points of locks at a share of 15 in 55.
         assert_eq!(health.score, Some(100 - 16));
+    }
+
+    #[test]
+    fn the_cache_is_scored_once_datasets_are_read() {
+        let unread = [(MetricId::CacheMemory, 0.0), (MetricId::CacheMemoryMax, 1e6), (MetricId::CacheKeys, 0.0)];
+        let cache = |figures: &[(MetricId, f64)]| score(&sample(figures)).components[1].clone();
+        let health = cache(&unread);
+        assert_eq!((health.score, health.unknown.as_deref()), (None, Some("Too few lookups to tell")));
+        let read = [(MetricId::CacheHitRate, 96.0), (MetricId::CacheStaleShare, 0.0), (MetricId::CacheLoadErrors, 0.0)];
+        assert_eq!(cache(&[&unread[..], &read].concat()).score, Some(100));
+        // Halfway to critical, at a cost of 60.
+        assert_eq!(cache(&[(MetricId::CacheHitRate, 35.0)]).score, Some(100 - 42));
+        let alone = score(&sample(&[(MetricId::CacheHitRate, 96.0), (MetricId::CacheRedisUp, 0.0)]));
+        assert_eq!(alone.components[1].score, Some(60));
+        assert_eq!(alone.deductions[0].evidence.href, "/cache?target=orders");
     }
 
     #[test]

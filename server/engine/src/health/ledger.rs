@@ -103,7 +103,10 @@ fn why_unknown(component: Component, sample: &Sample) -> String {
     let down = |up: MetricId| sample.get(up).is_some_and(|value| value < 0.5);
     match component {
         _ if sample.figures.is_empty() => "Not measured yet",
-        Component::Cache if sample.get(MetricId::RedisUp).is_none() => "No Redis is configured",
+        Component::Cache if sample.get(MetricId::RedisUp).is_none() => {
+            let has_datasets = sample.get(MetricId::CacheMemoryMax).is_some();
+            if has_datasets { "Too few lookups to tell" } else { "Neither Redis nor a dataset is configured" }
+        }
         Component::Cache if down(MetricId::RedisUp) => "Redis does not answer",
         Component::Database | Component::Locks if down(MetricId::DatabaseUp) => "PostgreSQL does not answer",
         _ => "None of its figures could be read",

@@ -59,5 +59,7 @@ mod tests {
         assert_eq!(say("long-statement", 252_000.0, false), "Longest running statement 4 min 12 s, target 5 s");
         assert_eq!(say("cache-hit-rate", 41.25, false), "Cache hit rate 41.2 %, target 50 %");
         assert_eq!(say("postgres-down", 0.0, false), "PostgreSQL does not answer since 14:32");
+        assert_eq!(say("cache-second-tier", 0.0, false), "Redis as second tier does not answer since 14:32");
+        assert_eq!(say("cache-poison", 1.0, false), "1 value of Redis unreadable, target 0");
     }
 }

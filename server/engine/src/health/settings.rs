@@ -18,7 +18,7 @@ pub struct Limits {
 pub struct Weights {
     /// PostgreSQL. Default 40.
     pub database: u8,
-    /// Redis. Default 25.
+    /// Redis, and the cache of datasets. Default 25.
     pub cache: u8,
     /// Pools, requests, process. Default 20.
     pub application: u8,

@@ -21,7 +21,7 @@ fn issue(deduction: &Deduction, observation: &Observation) -> Option<Issue> {
         "postgres-down" => (observation.postgres_error.clone().unwrap_or_default(), open()),
         "redis-down" => (observation.redis_error.clone().unwrap_or_default(), open()),
         "connections" => (who_connects(observation), open()),
-        "cache-hit-rate" | "cache-evictions" | "cache-memory" => (cache_room(observation), open()),
+        "redis-hit-rate" | "redis-evictions" | "redis-memory" => (redis_room(observation), open()),
         "transaction-ids" => (oldest_transaction(observation), freeze("age(datfrozenxid)")),
         "multixacts" => (oldest_transaction(observation), freeze("mxid_age(datminmxid)")),
         "pool-leaks" => ("A page or task of the console keeps its connection".to_owned(), open()),
@@ -58,8 +58,8 @@ fn who_connects(observation: &Observation) -> String {
     format!("{name} holds {all} of {}, {idle} of them idle", counted(observation.sessions.len(), "session"))
 }
 
-/// What room the cache has, and what it throws out.
-fn cache_room(observation: &Observation) -> String {
+/// What room Redis has, and what it throws out.
+fn redis_room(observation: &Observation) -> String {
     let figure = |metric: MetricId| format::value_or_missing(observation.sample.get(metric), metric.metric().unit);
     format!(
         "Memory {} of {}, {} evictions, {} keys",

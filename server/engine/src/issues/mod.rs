@@ -2,9 +2,10 @@
 //! helps.
 //!
 //! What is wrong now comes from sessions and from the health score's deductions, so that settings decide what is wrong in
-//! one place; suggestions come from statements, tables and what could not be read.
+//! one place; suggestions come from statements, tables, datasets and what could not be read.
 
 mod blocking;
+mod cache;
 mod figures;
 mod limitations;
 mod sessions;
@@ -29,6 +30,7 @@ const MAX_OF_A_SORT: usize = 5;
 pub fn draw(observation: &Observation, health: &Health) -> Vec<Issue> {
     let blocking = blocking::draw(observation, health);
     let mut issues = figures::draw(observation, health);
+    issues.extend(cache::draw(observation, health));
     issues.extend(sessions::draw(observation, &blocking.roots));
     issues.extend(blocking.issues);
     issues.extend(statements::draw(observation, health));
@@ -93,13 +95,14 @@ mod tests {
 
     const NOW: Timestamp = Timestamp(1_795_098_728_250);
 
-    fn observation(figures: &[(MetricId, f64)]) -> Observation {
+    pub(super) fn observation(figures: &[(MetricId, f64)]) -> Observation {
         Observation {
             sample: Sample { target: TargetId("orders".into()), at: NOW, figures: figures.iter().copied().collect() },
             facts: ServerFacts { postgres_version: Some("18.1".into()), ..ServerFacts::default() },
             sessions: Vec::new(),
             statements: Vec::new(),
             tables: Vec::new(),
+            datasets: Vec::new(),
             limitations: Vec::new(),
             events: Vec::new(),
             postgres_error: None,

@@ -1,7 +1,7 @@
 //! A console over given servers, and how to wait for what it shows.
 
 use headroom_engine::{
-    cache::CacheSettings,
+    cache::{CacheSettings, Servers},
     clock::Clock,
     collect::CollectSettings,
     console::{Console, ConsoleConfig},
@@ -9,6 +9,7 @@ use headroom_engine::{
     pool::PoolProfile,
     store::{self, Retention},
     target::TargetConfig,
+    warmup::WarmupSettings,
 };
 use headroom_model::{TargetId, live::LiveUpdate};
 use std::{sync::Arc, time::Duration};
@@ -35,7 +36,7 @@ pub fn config(targets: &[(&str, String, Option<String>)]) -> ConsoleConfig {
     let target = |(name, database_url, redis_url): &(&str, String, Option<String>)| TargetConfig {
         id: id(name),
         database_url: database_url.clone(),
-        redis_url: redis_url.clone(),
+        redis: redis_url.clone().map(Servers::Single),
         pool: PoolProfile::default(),
     };
     ConsoleConfig {
@@ -45,6 +46,7 @@ pub fn config(targets: &[(&str, String, Option<String>)]) -> ConsoleConfig {
         retention: Retention { minutes_days: 30, hours_days: 762, events_days: 762 },
         cache: CacheSettings::default(),
         datasets: Vec::new(),
+        warmup: WarmupSettings::default(),
     }
 }
 
