@@ -4,10 +4,12 @@
 
 use crate::{
     access::{Access, authorize},
+    http::response_cache,
     web::Web,
 };
 use axum::{Router, http::Method, middleware, routing::MethodRouter};
 use headroom_model::Role;
+use std::time::Duration;
 use utoipa::openapi::{PathItem, Paths, RefOr, Schema};
 
 /// What `utoipa_axum::routes!` makes of a handler.
@@ -23,6 +25,8 @@ pub struct Endpoint {
     pub access: Access,
     /// Paths that answer the same.
     pub also: &'static [&'static str],
+    /// How long its answers are kept; none where each request is answered anew.
+    pub cached: Option<Duration>,
     /// Its entry in the OpenAPI document.
     pub item: PathItem,
     /// The schemas that entry names.
@@ -68,13 +72,21 @@ impl Endpoint {
         .into_iter()
         .find_map(|(operation, method)| operation.is_some().then_some(method))
         .unwrap_or(Method::GET);
-        Endpoint { method, path, access, also: &[], item, schemas, routes }
+        Endpoint { method, path, access, also: &[], cached: None, item, schemas, routes }
     }
 
     /// Other paths that answer the same, for runbooks that name them already.
     #[must_use]
     pub fn also(mut self, paths: &'static [&'static str]) -> Self {
         self.also = paths;
+        self
+    }
+
+    /// Keeps its answers for a moment: for a heavy GET without path parameters, whose answer depends on nothing but the
+    /// query, the target and the caller's role.
+    #[must_use]
+    pub fn cached(mut self, ttl: Duration) -> Self {
+        self.cached = Some(ttl);
         self
     }
 
@@ -88,7 +100,15 @@ impl Endpoint {
 pub fn routes(endpoints: &[Endpoint], web: &Web) -> Router<Web> {
     endpoints.iter().fold(Router::new(), |router, endpoint| {
         let layer = middleware::from_fn_with_state((web.clone(), endpoint.access), authorize);
-        let guarded = endpoint.routes.clone().route_layer(layer);
+        // Inside the access layer: what is kept goes to those alone who may ask for it.
+        let routes = match endpoint.cached {
+            Some(ttl) => {
+                let kept = web.responses.endpoint(&endpoint.path, ttl);
+                endpoint.routes.clone().route_layer(middleware::from_fn_with_state(kept, response_cache::answer))
+            }
+            None => endpoint.routes.clone(),
+        };
+        let guarded = routes.route_layer(layer);
         endpoint.paths().fold(router, |router, path| router.route(path, guarded.clone()))
     })
 }

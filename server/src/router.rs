@@ -3,12 +3,12 @@
 use crate::{
     access::{Access, authorize, forms},
     api::{
-        audit, cache, data, document, events, exposition, health, history, metrics, operations, pool, probes, requests,
-        session, stats, stream, summary, targets, tokens, users,
+        audit, cache, data, document, events, exposition, health, history, invalidation, metrics, operations, pool,
+        probes, requests, session, stats, stream, summary, targets, tokens, users, warmup,
     },
     assets::IMMUTABLE,
     endpoint::{self, Endpoint, admin, operator, public, scrape, viewer},
-    http::{etag, headers, observe, problem},
+    http::{etag, headers, observe, problem, response_cache},
     pages,
     web::Web,
 };
@@ -20,6 +20,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, post},
 };
+use std::time::Duration;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::{
@@ -37,6 +38,13 @@ const MAX_BODY_BYTES: usize = 256 * 1024;
 /// Below this compression costs more than it saves.
 const COMPRESS_ABOVE_BYTES: u16 = 1024;
 
+/// How long an answer is kept that is assembled from memory: less than the time between two samples.
+const LIVE: Duration = Duration::from_secs(1);
+/// How long an answer is kept that takes a walk through the whole cache, or the state store.
+const COSTLY: Duration = Duration::from_secs(2);
+/// How long an answer is kept that stays the same while the console runs.
+const FIXED: Duration = Duration::from_secs(5);
+
 /// The API under `/api/v1`, and the other paths that runbooks know.
 #[must_use]
 pub fn endpoints() -> Vec<Endpoint> {
@@ -51,10 +59,10 @@ pub fn endpoints() -> Vec<Endpoint> {
         // For dashboards
         viewer(routes!(targets::list)),
         viewer(routes!(health::health)).also(&["/metrics/health", "/api/v1/performance/health"]),
-        viewer(routes!(summary::summary)).also(&["/metrics/summary"]),
+        viewer(routes!(summary::summary)).also(&["/metrics/summary"]).cached(LIVE),
         viewer(routes!(metrics::current)),
         viewer(routes!(metrics::catalogue)),
-        viewer(routes!(history::history)).also(&["/metrics/history"]),
+        viewer(routes!(history::history)).also(&["/metrics/history"]).cached(COSTLY),
         viewer(routes!(stream::stream)),
         // For pipelines and people on call
         viewer(routes!(events::list)),
@@ -66,19 +74,21 @@ pub fn endpoints() -> Vec<Endpoint> {
         // For applications
         viewer(routes!(data::list)),
         viewer(routes!(data::read)),
-        viewer(routes!(cache::report)).also(&[
-            "/metrics/cache",
-            "/api/v1/performance/cache/metrics",
-            "/api/v1/performance/cache/stats",
-        ]),
-        viewer(routes!(cache::hit_rate)).also(&["/api/v1/performance/cache/hit-rate"]),
-        viewer(routes!(cache::hottest)).also(&["/metrics/cache/hottest-keys"]),
-        viewer(routes!(cache::coldest)),
+        viewer(routes!(cache::report))
+            .also(&["/metrics/cache", "/api/v1/performance/cache/metrics", "/api/v1/performance/cache/stats"])
+            .cached(LIVE),
+        viewer(routes!(cache::hit_rate)).also(&["/api/v1/performance/cache/hit-rate"]).cached(LIVE),
+        viewer(routes!(cache::hottest)).also(&["/metrics/cache/hottest-keys"]).cached(COSTLY),
+        viewer(routes!(cache::coldest)).cached(COSTLY),
         viewer(routes!(cache::key)),
-        viewer(routes!(cache::tags)),
+        viewer(routes!(cache::tags)).cached(COSTLY),
         operator(routes!(cache::clear)).also(&["/metrics/cache/clear"]),
+        operator(routes!(invalidation::invalidate)).also(&["/api/v1/performance/cache/invalidate"]),
+        operator(routes!(warmup::start)).also(&["/metrics/cache/warmup", "/api/v1/performance/cache/warm"]),
+        operator(routes!(warmup::stop)).also(&["/metrics/cache/warmup"]),
+        viewer(routes!(warmup::status)).also(&["/metrics/cache/warmup/status"]),
         // The console itself
-        viewer(routes!(requests::performance)).also(&["/api/performance/stats"]),
+        viewer(routes!(requests::performance)).also(&["/api/performance/stats"]).cached(LIVE),
         viewer(routes!(pool::lanes)).also(&[
             "/metrics/pool",
             "/api/v1/performance/database/connection-pool",
@@ -96,7 +106,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         admin(routes!(tokens::add)),
         admin(routes!(tokens::remove)),
         // The documents
-        public(routes!(document::openapi)),
+        public(routes!(document::openapi)).cached(FIXED),
         public(routes!(document::page)),
     ]
 }
@@ -128,6 +138,7 @@ pub fn router(web: Web) -> Router {
         .fallback(pages::fallback)
         .method_not_allowed_fallback(method_not_allowed)
         // From the inside out: a layer sees what the ones above it made of the answer.
+        .layer(from_fn_with_state(web.clone(), response_cache::forget))
         .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
         .layer(from_fn_with_state(web.clone(), give_up))
         .layer(CatchPanicLayer::custom(problem::from_panic))

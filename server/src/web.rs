@@ -1,6 +1,11 @@
 //! What every handler shares.
 
-use crate::{assets::Dist, openapi, router::endpoints};
+use crate::{
+    assets::Dist,
+    http::response_cache::{self, ResponseCache},
+    openapi,
+    router::endpoints,
+};
 use headroom_engine::console::Console;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
@@ -32,6 +37,8 @@ pub struct Web {
     pub settings: WebSettings,
     /// The API's own description.
     pub document: Arc<OpenApi>,
+    /// Answers of heavy reads, kept for a moment.
+    pub responses: ResponseCache,
     /// One permit an open live feed.
     pub streams: Arc<Semaphore>,
     /// Cancelled when the process stops: live feeds end, readiness turns off.
@@ -39,11 +46,17 @@ pub struct Web {
 }
 
 impl Web {
-    /// A context over running engines.
+    /// A context over running engines; call it inside a runtime.
     #[must_use]
     pub fn new(console: Arc<Console>, dist: Dist, settings: WebSettings, stop: CancellationToken) -> Self {
         let document = Arc::new(openapi::document(&endpoints()));
-        Web { console, dist, settings, document, streams: Arc::new(Semaphore::new(MAX_STREAMS)), stop }
+        let responses = ResponseCache::start(
+            response_cache::MEMORY_MAX,
+            settings.request_timeout,
+            console.default_target().clone(),
+            console.clock.clone(),
+        );
+        Web { console, dist, settings, document, responses, streams: Arc::new(Semaphore::new(MAX_STREAMS)), stop }
     }
 
     /// Whether the listener can be reached from this machine only.

@@ -193,6 +193,118 @@ async fn it_answers_and_stops_on_sigterm() {
     assert!(log.contains("listening") && log.contains("stopped"), "{log}");
 }
 
+/// A dataset over a table of the database, in a configuration file of the folder.
+async fn configure(folder: &Path, database: &test::TestDatabase) {
+    let table = "CREATE TABLE products AS SELECT n AS id FROM generate_series(1, 9) AS n";
+    sqlx::raw_sql(table).execute(&mut database.connect().await.unwrap()).await.unwrap();
+    let file = format!(
+        "[[targets]]\nid = \"shop\"\ndatabase_url = \"{}\"\n[[datasets]]\nname = \"products\"\n\
+         sql = \"SELECT id FROM products\"\nwarmup = \"critical\"\ntags = [\"catalogue\"]\n",
+        database.url()
+    );
+    std::fs::write(folder.join("headroom.toml"), file).unwrap();
+}
+
+fn stdout(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[tokio::test]
+async fn a_cache_is_warmed_shown_and_cleared_from_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let database = test::database().await.unwrap();
+    configure(folder, &database).await;
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let console = format!("http://{address}");
+    let cache =
+        |arguments: &[&str]| run(folder, &[&["cache", arguments[0], "--url", &console], &arguments[1..]].concat());
+    let away = cache(&["stats"]);
+    assert_eq!(away.status.code(), Some(1));
+    assert!(String::from_utf8(away.stderr).unwrap().contains("cannot be reached; start it with `headroom serve`"));
+
+    let token = stdout(&run(folder, &["token", "add", "ops", "--role", "operator"]));
+    let mut command = headroom(folder, &["serve", "--listen", &address.to_string()]);
+    command.env("HEADROOM_LOG_FILTER", "off").stdout(Stdio::null());
+    let _console = Running(command.spawn().unwrap());
+    let started = Instant::now();
+    while !reqwest::get(format!("{console}/api/v1/ready")).await.is_ok_and(|response| response.status() == 200) {
+        assert!(started.elapsed() < Duration::from_secs(30), "not ready within 30 s");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(refused(&cache(&["stats"])).contains("HEADROOM_TOKEN"));
+    std::fs::write(folder.join("token"), &token).unwrap();
+    let cache = |arguments: &[&str]| {
+        run(folder, &[&["cache", arguments[0], "--token-file", "token", "--url", &console], &arguments[1..]].concat())
+    };
+    assert!(stdout(&cache(&["warm", "--dry-run"])).starts_with("1 keys of 1 datasets; 1 are not fresh"));
+    let warmed = stdout(&cache(&["warm", "--reason", "release"]));
+    assert!(warmed.contains("Keys: 1 loaded") && warmed.contains("1 of 1 keys are fresh"), "{warmed}");
+    let table = stdout(&cache(&["stats"]));
+    let line = table.lines().find(|line| line.starts_with("products")).unwrap();
+    let cells: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(cells[..5], ["products", "–", "0", "0", "1"], "warming is no use: {table}");
+    assert!(table.contains("Redis: none"), "{table}");
+    let report: serde_json::Value = serde_json::from_str(&stdout(&cache(&["stats", "--json"]))).unwrap();
+    assert_eq!((&report["target"], &report["classes"][0]["memoryKeys"]), (&"shop".into(), &1.into()));
+
+    // Nobody can be asked without a terminal.
+    let asked = cache(&["clear", "--all"]);
+    assert!(asked.status.code() == Some(2) && String::from_utf8_lossy(&asked.stdout).contains("Keys: 1 in memory"));
+    assert!(refused(&cache(&["clear", "--dataset", "nope", "--yes"])).contains("no dataset \"nope\""));
+    assert_eq!(cache(&["clear", "--yes"]).status.code(), Some(2), "what is to be cleared must be said");
+    assert_eq!(cache(&["clear", "--key", "#p1,50", "--yes"]).status.code(), Some(2), "of which dataset?");
+    for part in [vec!["--all"], vec!["--tag", "catalogue"], vec!["--dataset", "products", "--key", "#p1,50"]] {
+        stdout(&cache(&["warm"]));
+        let cleared = stdout(&cache(&[&["clear", "--yes", "--reason", "a & b"], &part[..]].concat()));
+        assert!(cleared.contains("1 keys are answered no more"), "{part:?}: {cleared}");
+    }
+    let url = format!("{console}/api/v1/audit");
+    let audit = reqwest::Client::new().get(url).bearer_auth(token.trim()).send().await.unwrap();
+    let audit: serde_json::Value = audit.json().await.unwrap();
+    assert_eq!((&audit["data"][0]["actor"], &audit["data"][0]["reason"]), (&"ops".into(), &"a & b".into()), "{audit}");
+
+    // A dataset that cannot be read fails its warmup, and so the command.
+    sqlx::raw_sql("ALTER TABLE products RENAME COLUMN id TO gone")
+        .execute(&mut database.connect().await.unwrap())
+        .await
+        .unwrap();
+    let failed = cache(&["warm"]);
+    assert_eq!(failed.status.code(), Some(1), "{failed:?}");
+    assert!(
+        String::from_utf8_lossy(&failed.stderr).contains("the warmup failed: No key could be loaded"),
+        "{failed:?}"
+    );
+}
+
+#[tokio::test]
+async fn triggers_are_shown_installed_and_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let database = test::database().await.unwrap();
+    configure(folder, &database).await;
+    let triggers = |arguments: &[&str]| run(folder, &[&["triggers"], arguments].concat());
+    let state = || stdout(&triggers(&["status"])).trim().to_owned();
+    assert_eq!(state(), "public.products: does not tell; pages live until their time is over");
+    let shown = triggers(&["install"]);
+    assert!(stdout(&shown).contains("CREATE TRIGGER headroom_change"));
+    assert!(String::from_utf8_lossy(&shown.stderr).contains("Nothing was changed"), "{shown:?}");
+    assert!(state().contains("does not tell"), "only shown");
+    assert!(stdout(&triggers(&["install", "--apply"])).contains("public.products: tells of its changes"));
+    stdout(&triggers(&["install", "--apply"]));
+    assert_eq!(state(), "public.products: tells of its changes");
+    sqlx::raw_sql("ALTER TABLE products DISABLE TRIGGER ALL")
+        .execute(&mut database.connect().await.unwrap())
+        .await
+        .unwrap();
+    assert!(state().contains("switched off"));
+    stdout(&triggers(&["remove", "--target", "shop"]));
+    assert!(state().contains("switched off"), "only shown");
+    assert!(stdout(&triggers(&["remove", "--apply"])).contains("does not tell"));
+    assert!(refused(&triggers(&["status", "--target", "nowhere"])).contains("known: shop"));
+}
+
 /// Ends the process even when the test fails.
 struct Running(Child);
 

@@ -21,6 +21,7 @@ use crate::{
     },
     store::{Retention, StateStore, StoreError},
     target::{Target, TargetConfig},
+    warmup::{self, WarmupSettings, Warmups},
 };
 use headroom_model::{
     Sample, TargetId, Timestamp,
@@ -29,6 +30,7 @@ use headroom_model::{
     live::{LiveMessage, LiveUpdate},
     sample::Figures,
     target::TargetInfo,
+    warmup::WarmupStatus,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::broadcast, task::JoinHandle, time::timeout};
@@ -50,6 +52,8 @@ pub struct ConsoleConfig {
     pub cache: CacheSettings,
     /// What applications may read.
     pub datasets: Vec<DatasetConfig>,
+    /// When and how fast caches are warmed.
+    pub warmup: WarmupSettings,
 }
 
 /// Why a console did not start.
@@ -102,6 +106,7 @@ pub struct Console {
     pub started_at: Timestamp,
     /// When the HTTP latencies were last reset.
     pub(crate) requests_reset_at: Arc<Moment>,
+    pub(crate) warmups: Warmups,
     /// In configured order; never empty.
     slots: Vec<Arc<Slot>>,
     feed: Arc<Feed>,
@@ -153,9 +158,11 @@ impl Console {
         }
         let targets: Vec<_> =
             config.targets.iter().cloned().zip(slots.iter().map(|slot| slot.target.clone())).collect();
+        let warmups = Warmups::new(&config, &store)?;
         let datasets = Datasets::start(config.datasets.clone(), &targets, &config.cache, &clock)?;
         let console = Arc::new(Console {
             datasets,
+            warmups,
             history: Arc::new(History::new(store.clone(), clock.clone(), config.retention)),
             access: Access::new(store.clone(), clock.clone()),
             requests: Arc::new(RequestStats::default()),
@@ -171,6 +178,10 @@ impl Console {
             lease,
         });
         console.spawn(recorder);
+        for slot in &console.slots {
+            let keeper = warmup::Keeper::new(&console, slot.target.id.clone());
+            console.tasks.makers.spawn(keeper.run(console.tasks.stop_makers.clone()));
+        }
         Ok(console)
     }
 
@@ -189,7 +200,9 @@ impl Console {
         };
         let mut delay = Duration::ZERO;
         for slot in &self.slots {
-            let watch = Watch::new(readers.clone(), slot.clone(), self.config.collect, self.config.health.clone());
+            let cache = self.datasets.cache(&slot.target.id).cloned();
+            let health = self.config.health.clone();
+            let watch = Watch::new(readers.clone(), slot.clone(), cache, self.config.collect, health);
             makers.spawn(watch.run(delay, stop_makers.clone()));
             delay += APART + APART.mul_f64(rand::random::<f64>());
         }
@@ -239,11 +252,23 @@ impl Console {
         let mut tags: Vec<TagReport> = cache
             .tags()
             .into_iter()
-            .map(|(tag, (keys, bytes))| TagReport { invalidations: cache.tag_invalidations(&tag), tag, keys, bytes })
+            .map(|(tag, used)| TagReport {
+                tag,
+                keys: used.keys,
+                bytes: used.bytes,
+                hits: used.hits,
+                misses: used.misses,
+                invalidations: used.invalidations,
+            })
             .collect();
         tags.sort_by(|a, b| b.keys.cmp(&a.keys).then_with(|| a.tag.cmp(&b.tag)));
         tags.truncate(limit);
         Some(tags)
+    }
+
+    /// Warmups of a target: the one under way, the next, and earlier ones. None where no target has this name.
+    pub async fn warmup_status(&self, id: &TargetId) -> Option<WarmupStatus> {
+        warmup::status(self, id).await
     }
 
     /// The newest view of a target. Present for every configured target from the start.

@@ -9,14 +9,17 @@ pub enum Place {
     Trends,
     /// The issues of the Overview.
     Issues,
+    /// The page of the cache.
+    Cache,
 }
 
 /// A link to a place, for one target. Target names need no escaping: `[a-z0-9-]`.
 #[must_use]
 pub fn link(place: Place, target: &TargetId) -> Link {
-    let (label, anchor) = match place {
-        Place::Trends => ("Trends", "h-tr"),
-        Place::Issues => ("Issues", "h-iss"),
+    let (label, href) = match place {
+        Place::Trends => ("Trends", format!("/?target={target}#h-tr")),
+        Place::Issues => ("Issues", format!("/?target={target}#h-iss")),
+        Place::Cache => ("Cache", format!("/cache?target={target}")),
     };
-    Link { label: label.to_owned(), href: format!("/?target={target}#{anchor}") }
+    Link { label: label.to_owned(), href }
 }

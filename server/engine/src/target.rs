@@ -1,16 +1,12 @@
 //! A target as the engines hold it: what was configured, its connection lanes and its Redis.
 
-use crate::pool::{self, APPLICATION, PoolError, PoolProfile, Pools};
-use deadpool_redis::{
-    Runtime,
-    redis::{ConnectionAddr, IntoConnectionInfo},
+use crate::{
+    cache::{RedisPool, Servers},
+    pool::{self, APPLICATION, PoolError, PoolProfile, Pools},
 };
 use headroom_model::TargetId;
 use sqlx::postgres::PgConnectOptions;
 use std::{fmt, net::IpAddr, time::Duration};
-
-/// Connections to one Redis: collectors, buttons and checks share them.
-const REDIS_CONNECTIONS: usize = 4;
 
 /// How long a caller waits for a Redis connection, and Redis for being reached.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
@@ -22,18 +18,15 @@ pub struct TargetConfig {
     pub id: TargetId,
     /// Connection string of the watched PostgreSQL database.
     pub database_url: String,
-    /// Connection string of its Redis, if it has one.
-    pub redis_url: Option<String>,
+    /// Its Redis, if it has one.
+    pub redis: Option<Servers>,
     /// Sizes and timeouts of the lanes.
     pub pool: PoolProfile,
 }
 
 impl fmt::Debug for TargetConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TargetConfig")
-            .field("id", &self.id)
-            .field("redis", &self.redis_url.is_some())
-            .finish_non_exhaustive()
+        f.debug_struct("TargetConfig").field("id", &self.id).field("redis", &self.redis).finish_non_exhaustive()
     }
 }
 
@@ -44,12 +37,12 @@ pub struct Target {
     /// Lanes into PostgreSQL.
     pub pools: Pools,
     /// Connections to Redis, where one is configured.
-    pub redis: Option<deadpool_redis::Pool>,
+    pub redis: Option<RedisPool>,
     /// Whether PostgreSQL runs on this machine (loopback or a Unix socket), so that its CPU can be measured here.
     pub is_local: bool,
     /// Where PostgreSQL listens, as messages name it: `db.example:5432` or the path of a socket folder.
     pub postgres_address: String,
-    /// Where Redis listens.
+    /// Where Redis listens, or how its servers are found, as messages name it.
     pub redis_address: Option<String>,
 }
 
@@ -71,15 +64,15 @@ impl Target {
     /// A connection string cannot be read. The error names the rule it breaks, not the string.
     pub fn new(config: &TargetConfig) -> Result<Self, PoolError> {
         let options = pool::read_url(&config.database_url)?;
-        let redis = config.redis_url.as_deref().map(redis_pool).transpose()?;
-        let (redis, redis_address) = redis.unzip();
+        let redis = config.redis.as_ref().map(|servers| RedisPool::new(servers, REDIS_TIMEOUT));
+        let redis = redis.transpose().map_err(|error| PoolError::Url(format!("Redis: {error}")))?;
         Ok(Target {
             id: config.id.clone(),
             is_local: is_local(&options),
             postgres_address: address(&options),
             pools: Pools::with_options(&options, config.pool, APPLICATION),
             redis,
-            redis_address,
+            redis_address: config.redis.as_ref().map(ToString::to_string),
         })
     }
 
@@ -150,26 +143,6 @@ fn is_this_machine(host: &str) -> bool {
     host.starts_with('/') || host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-fn redis_pool(url: &str) -> Result<(deadpool_redis::Pool, String), PoolError> {
-    let unreadable = |rule: &str| PoolError::Url(format!("Redis: {rule}"));
-    let info = url.into_connection_info().map_err(|error| unreadable(error.category()))?;
-    let address = match info.addr() {
-        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => format!("{host}:{port}"),
-        ConnectionAddr::Unix(path) => path.display().to_string(),
-        _ => return Err(unreadable("this kind of address is not supported")),
-    };
-    let manager = deadpool_redis::Manager::new(info).map_err(|error| unreadable(error.category()))?;
-    let pool = deadpool_redis::Pool::builder(manager)
-        .max_size(REDIS_CONNECTIONS)
-        .wait_timeout(Some(REDIS_TIMEOUT))
-        .create_timeout(Some(REDIS_TIMEOUT))
-        .recycle_timeout(Some(REDIS_TIMEOUT))
-        .runtime(Runtime::Tokio1)
-        .build()
-        .map_err(|_| unreadable("its connections cannot be prepared"))?;
-    Ok((pool, address))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,7 +151,7 @@ mod tests {
         TargetConfig {
             id: TargetId("shop".into()),
             database_url: database_url.into(),
-            redis_url: redis_url.map(Into::into),
+            redis: redis_url.map(|url| Servers::Single(url.into())),
             pool: PoolProfile::default(),
         }
     }

@@ -11,33 +11,20 @@ use crate::{
     web::Web,
 };
 use axum::extract::State;
-use headroom_engine::{
-    actions,
-    cache::{KeyUse, TierUse},
-    console::Console,
-    dataset::Dataset,
-};
+use headroom_engine::{actions, console::Console};
 use headroom_model::{
     Role, TargetId,
     action::ActionOutcome,
     api::Envelope,
-    cache::{CacheReport, ClassCounters, ClearPreview, ClearScope, KeyDetail, KeyReport, TagReport, TierReport},
+    cache::{CacheReport, ClassCounters, ClearPreview, ClearScope, KeyDetail, KeyOrder, KeyReport, TagReport},
 };
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
 use utoipa::{IntoParams, ToSchema};
 
 /// Keys of a list when none are asked for.
 const KEYS: usize = 20;
 /// Keys of a list at most.
 const KEYS_MAX: usize = 500;
-/// Of a value so much is shown.
-const VALUE_MAX: usize = 64 << 10;
-
-fn millis(span: Duration) -> f64 {
-    span.as_secs_f64() * 1000.0
-}
-
 /// Cache
 ///
 /// Both tiers and every dataset of the target: hits, misses, loads, evictions, and the database time saved.
@@ -101,43 +88,12 @@ pub struct KeysQuery {
     pub limit: Option<usize>,
 }
 
-type Listed = fn(&Dataset, usize) -> Vec<KeyUse>;
-
-fn keys(
-    web: &Web,
-    target: &TargetId,
-    query: &KeysQuery,
-    list: Listed,
-    hottest: bool,
-) -> Result<Vec<KeyReport>, WebError> {
+fn keys(web: &Web, target: &TargetId, query: &KeysQuery, order: KeyOrder) -> Result<Vec<KeyReport>, WebError> {
     let limit = query.limit.unwrap_or(KEYS);
     if !(1..=KEYS_MAX).contains(&limit) {
         return Err(WebError::field("limit", format!("{limit} is out of range; allowed: 1 to {KEYS_MAX}")));
     }
-    let of_target = web.console.datasets.list().filter(|dataset| dataset.config().target == *target);
-    let mut found: Vec<KeyReport> = of_target
-        .filter(|dataset| query.dataset.as_deref().is_none_or(|name| name == dataset.name()))
-        .flat_map(|dataset| list(dataset, limit).into_iter().map(|key| key_report(dataset.name(), key)))
-        .collect();
-    if hottest {
-        found.sort_by(|a, b| b.accesses.cmp(&a.accesses).then_with(|| a.key.cmp(&b.key)));
-    } else {
-        found.sort_by(|a, b| a.accesses.cmp(&b.accesses).then_with(|| a.key.cmp(&b.key)));
-    }
-    found.truncate(limit);
-    Ok(found)
-}
-
-fn key_report(dataset: &str, key: KeyUse) -> KeyReport {
-    KeyReport {
-        dataset: dataset.to_owned(),
-        key: key.key.to_string(),
-        accesses: key.accesses,
-        error: key.error,
-        hit_rate: (key.accesses > 0).then(|| key.hits as f64 * 100.0 / key.accesses as f64),
-        bytes: key.bytes,
-        fresh_for_ms: key.fresh_for.map(millis),
-    }
+    Ok(web.console.cache_keys(target, query.dataset.as_deref(), order, limit))
 }
 
 /// Hottest keys
@@ -149,7 +105,7 @@ pub async fn hottest(
     Chosen(target): Chosen,
     Params(query): Params<KeysQuery>,
 ) -> Result<Answer<Vec<KeyReport>>, WebError> {
-    keys(&web, &target, &query, |dataset, limit| dataset.class().hottest(limit), true).map(Answer)
+    keys(&web, &target, &query, KeyOrder::Hottest).map(Answer)
 }
 
 /// Coldest keys
@@ -161,7 +117,7 @@ pub async fn coldest(
     Chosen(target): Chosen,
     Params(query): Params<KeysQuery>,
 ) -> Result<Answer<Vec<KeyReport>>, WebError> {
-    keys(&web, &target, &query, |dataset, limit| dataset.class().coldest(limit), false).map(Answer)
+    keys(&web, &target, &query, KeyOrder::Coldest).map(Answer)
 }
 
 /// Whose key.
@@ -182,32 +138,8 @@ pub async fn key(
     caller: Caller,
     Params(query): Params<KeyQuery>,
 ) -> Result<Answer<KeyDetail>, WebError> {
-    let dataset = web.console.datasets.get(&query.dataset)?;
-    Ok(Answer(detail(dataset, key, caller.actor.role).await))
-}
-
-async fn detail(dataset: &Arc<Dataset>, key: String, role: Role) -> KeyDetail {
-    let found = dataset.class().inspect(&key).await;
-    let tier = |tier: TierUse| TierReport {
-        bytes: tier.bytes,
-        age_ms: millis(tier.age),
-        fresh_for_ms: millis(tier.fresh_for),
-        usable_for_ms: millis(tier.usable_for),
-    };
-    let body = found.value.flatten().filter(|_| role >= Role::Operator).map(|page| page.body().clone());
-    let is_shortened = body.as_ref().is_some_and(|body| body.len() > VALUE_MAX);
-    KeyDetail {
-        dataset: dataset.name().to_owned(),
-        key,
-        memory: found.memory.map(tier),
-        redis: found.redis.map(tier),
-        redis_problem: found.redis_problem,
-        tags: found.tags,
-        hits: found.hits,
-        load_ms: millis(found.load_time),
-        value: body.map(|body| String::from_utf8_lossy(&body[..body.len().min(VALUE_MAX)]).into_owned()),
-        is_shortened,
-    }
+    let with_value = caller.actor.role >= Role::Operator;
+    Ok(Answer(web.console.cache_key(None, &query.dataset, key, with_value).await?))
 }
 
 /// Tags

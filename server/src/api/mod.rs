@@ -10,6 +10,7 @@ pub mod events;
 pub mod exposition;
 pub mod health;
 pub mod history;
+pub mod invalidation;
 pub mod metrics;
 pub mod operations;
 pub mod pool;
@@ -22,6 +23,7 @@ pub mod summary;
 pub mod targets;
 pub mod tokens;
 pub mod users;
+pub mod warmup;
 
 use crate::{access::Caller, http::error::WebError, web::Web};
 use headroom_engine::store::NewAudit;

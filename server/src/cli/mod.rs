@@ -1,6 +1,8 @@
 //! The command line. Wrong usage and wrong configuration end with code 2 and one sentence; trouble at work with code 1.
 
+pub mod cache;
 pub mod check;
+pub mod client;
 pub mod password;
 pub mod token;
 pub mod triggers;
@@ -64,6 +66,9 @@ enum Command {
     /// Manage bearer tokens for programs
     #[command(subcommand)]
     Token(token::Command),
+    /// Warm, clear or show the cache of a running console
+    #[command(subcommand)]
+    Cache(cache::Command),
     /// Have tables tell of their changes, so that datasets are never older than them
     #[command(subcommand)]
     Triggers(triggers::Command),
@@ -127,6 +132,7 @@ async fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Check { listen, json } => return check::run(settings(&common, listen.listen), json).await,
         Command::User(command) => user::run(command, &settings(&common, None)?).await?,
         Command::Token(command) => token::run(command, &settings(&common, None)?).await?,
+        Command::Cache(command) => cache::run(command).await?,
         Command::Triggers(command) => triggers::run(command, &settings(&common, None)?).await?,
         Command::Openapi => {
             let document = openapi::document(&router::endpoints());

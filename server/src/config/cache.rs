@@ -1,10 +1,10 @@
 //! `[cache]`: the caches that datasets are read through.
 
-use super::{ConfigError, section::Section, value};
-use headroom_engine::cache::CacheSettings;
+use super::{ConfigError, section::Section, value, warmup};
+use headroom_engine::{cache::CacheSettings, warmup::WarmupSettings};
 use std::time::Duration;
 
-pub(super) fn read(root: &Section<'_>) -> Result<CacheSettings, ConfigError> {
+pub(super) fn read(root: &Section<'_>) -> Result<(CacheSettings, WarmupSettings), ConfigError> {
     let section = root.section("cache")?;
     let default = CacheSettings::default();
     let space = value::form("1 to 40 of a-z, 0-9 and -", |text| {
@@ -22,6 +22,7 @@ pub(super) fn read(root: &Section<'_>) -> Result<CacheSettings, ConfigError> {
             .unwrap_or(default.redis_timeout),
         ..default
     };
+    let warmup = warmup::read(&section)?;
     section.finish()?;
-    Ok(settings)
+    Ok((settings, warmup))
 }

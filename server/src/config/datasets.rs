@@ -37,6 +37,7 @@ fn dataset(section: &Section<'_>, targets: &[TargetConfig]) -> Result<DatasetCon
         cache: cache(section)?,
         tags: section.list("tags", &value::text())?,
         warmup: section.value("warmup", &value::one_of(&WarmupClass::ALL))?,
+        warm: section.sections("warm")?.iter().map(arguments).collect::<Result<_, _>>()?,
         key: section.list("key", &value::text())?,
         tables: section.list("tables", &value::form("schema.table", |name| name.contains('.')))?,
         per_user: flag("per_user", false)?,
@@ -74,6 +75,12 @@ fn cache(section: &Section<'_>) -> Result<ClassSettings, ConfigError> {
         compress_over: size("compress_over", 1 << 10..=1 << 30, default.compress_over)?,
         value_max: size("value_max", 1 << 10..=256 << 20, default.value_max)?,
     })
+}
+
+/// One set of arguments: `{region = "eu"}`.
+fn arguments(section: &Section<'_>) -> Result<Vec<(String, String)>, ConfigError> {
+    let value = |name: &str| Ok((name.to_owned(), section.value(name, &value::text())?.unwrap_or_default()));
+    section.keys().map(value).collect()
 }
 
 fn parameter(section: &Section<'_>) -> Result<Parameter, ConfigError> {

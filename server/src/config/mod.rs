@@ -17,10 +17,11 @@ pub mod targets;
 #[cfg(test)]
 mod tests;
 pub mod value;
+pub mod warmup;
 
 use headroom_engine::{
     cache::CacheSettings, collect::CollectSettings, console::ConsoleConfig, dataset::DatasetConfig,
-    health::HealthSettings, store::Retention, target::TargetConfig,
+    health::HealthSettings, store::Retention, target::TargetConfig, warmup::WarmupSettings,
 };
 use log::LogSettings;
 use section::Section;
@@ -72,6 +73,8 @@ pub struct Settings {
     pub retention: Retention,
     /// How the caches of datasets behave.
     pub cache: CacheSettings,
+    /// When and how fast caches are warmed.
+    pub warmup: WarmupSettings,
     /// What applications may read.
     pub datasets: Vec<DatasetConfig>,
     /// What to watch. May be empty: commands that need none work without.
@@ -109,6 +112,7 @@ impl Settings {
         let listen = listen::read(&root, overrides.listen)?;
         let (data_dir, state_url) = state::read(&root, overrides.data_dir.clone())?;
         let targets = targets::read(&root)?;
+        let (cache, warmup) = cache::read(&root)?;
         let settings = Settings {
             listen,
             data_dir,
@@ -118,7 +122,8 @@ impl Settings {
             collect: collect::read(&root)?,
             health: health::read(&root)?,
             retention: retention::read(&root)?,
-            cache: cache::read(&root)?,
+            cache,
+            warmup,
             datasets: datasets::read(&root, &targets)?,
             targets,
         };
@@ -144,6 +149,7 @@ impl Settings {
             retention: self.retention,
             cache: self.cache.clone(),
             datasets: self.datasets.clone(),
+            warmup: self.warmup.clone(),
         })
     }
 }

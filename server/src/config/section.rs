@@ -109,6 +109,27 @@ impl<'a> Section<'a> {
         one_secret(self.written(key)?, self.written(&format!("{key}_file"))?, kind)
     }
 
+    /// A list of secrets: the values themselves, or the lines of the file that `<key>_file` names. Empty when it is
+    /// written nowhere. Errors never show a value; the environment has no say in it.
+    ///
+    /// # Errors
+    /// Both are given, the file cannot be read, it is no list, or a value is not of the kind.
+    pub fn secrets(&self, key: &str, kind: &Kind<String>) -> Result<Vec<String>, ConfigError> {
+        let (list, file) = (self.raw(key), self.written(&format!("{key}_file"))?);
+        let (texts, place) = match (list, file) {
+            (None, None) => return Ok(Vec::new()),
+            (Some(_), Some(file)) => return Err(both(&self.place(key), &file.place)),
+            (None, Some(file)) => (read_file(&file)?.lines().map(str::trim).map(str::to_owned).collect(), file.place),
+            (Some(Value::Array(rows)), None) => {
+                let texts: Option<Vec<_>> = rows.iter().map(|row| row.as_str().map(str::to_owned)).collect();
+                (texts.ok_or_else(|| self.refuse(key, "a list", "a list of texts"))?, self.place(key))
+            }
+            (Some(other), None) => return Err(self.refuse(key, &shown(other), "a list of texts")),
+        };
+        let texts = texts.iter().filter(|text| !text.is_empty());
+        texts.map(|text| (kind.read)(text).ok_or_else(|| unusable(&place, kind))).collect()
+    }
+
     /// A secret of the environment alone (`DATABASE_URL`), or in the file it names (`DATABASE_URL_FILE`).
     ///
     /// # Errors
@@ -205,17 +226,27 @@ fn one_secret(
 ) -> Result<Option<String>, ConfigError> {
     let Written { text, place } = match (value, file) {
         (Some(value), Some(file)) => {
-            return Err(ConfigError(format!("{} and {} are both set; keep one", value.place, file.place)));
+            return Err(both(&value.place, &file.place));
         }
         (Some(value), None) => value,
         (None, Some(file)) => {
-            let text = std::fs::read_to_string(&file.text)
-                .map_err(|error| ConfigError(format!("{} = \"{}\" cannot be read: {error}", file.place, file.text)))?;
+            let text = read_file(&file)?;
             Written { text: text.lines().next().unwrap_or_default().trim().to_owned(), place: file.place }
         }
         (None, None) => return Ok(None),
     };
-    (kind.read)(&text).map(Some).ok_or_else(|| {
-        ConfigError(format!("{place} cannot be used (its value is not shown); allowed: {}", kind.allowed))
-    })
+    (kind.read)(&text).map(Some).ok_or_else(|| unusable(&place, kind))
+}
+
+fn read_file(file: &Written) -> Result<String, ConfigError> {
+    std::fs::read_to_string(&file.text)
+        .map_err(|error| ConfigError(format!("{} = \"{}\" cannot be read: {error}", file.place, file.text)))
+}
+
+fn both(value: &str, file: &str) -> ConfigError {
+    ConfigError(format!("{value} and {file} are both set; keep one"))
+}
+
+fn unusable<T>(place: &str, kind: &Kind<T>) -> ConfigError {
+    ConfigError(format!("{place} cannot be used (its value is not shown); allowed: {}", kind.allowed))
 }

@@ -1,7 +1,7 @@
 //! `[[targets]]`, or `DATABASE_URL` and `REDIS_URL`: what is watched.
 
 use super::{ConfigError, section::Section, value};
-use headroom_engine::{pool::PoolProfile, target::TargetConfig};
+use headroom_engine::{cache::Servers, pool::PoolProfile, target::TargetConfig};
 use headroom_model::TargetId;
 use std::{collections::BTreeSet, ops::RangeInclusive, time::Duration};
 
@@ -26,10 +26,10 @@ pub(super) fn read(root: &Section<'_>) -> Result<Vec<TargetConfig>, ConfigError>
         return Err(root.refuse("targets", &format!("{} tables", targets.len()), &format!("at most {MAX_TARGETS}")));
     }
     let database_url = root.env_secret("DATABASE_URL", &postgres())?;
-    let redis_url = root.env_secret("REDIS_URL", &redis())?;
+    let redis = root.env_secret("REDIS_URL", &redis())?.map(Servers::Single);
     if let Some(database_url) = database_url.filter(|_| targets.is_empty()) {
         let id = TargetId(FROM_ENVIRONMENT.to_owned());
-        targets.push(TargetConfig { id, database_url, redis_url, pool: PoolProfile::default() });
+        targets.push(TargetConfig { id, database_url, redis, pool: PoolProfile::default() });
     }
     Ok(targets)
 }
@@ -43,10 +43,34 @@ fn target(section: &Section<'_>) -> Result<TargetConfig, ConfigError> {
     let database_url = section
         .secret("database_url", &postgres())?
         .ok_or_else(|| section.wrong("database_url or database_url_file is missing"))?;
-    let redis_url = section.secret("redis_url", &redis())?;
+    let redis = servers(section)?;
     let pool = pool(&section.section("pool")?)?;
     section.finish()?;
-    Ok(TargetConfig { id: TargetId(id), database_url, redis_url, pool })
+    Ok(TargetConfig { id: TargetId(id), database_url, redis, pool })
+}
+
+/// One server (`redis_url`), the master that Sentinels name (`redis_sentinels` and `redis_master`), or a Cluster
+/// (`redis_cluster`).
+fn servers(section: &Section<'_>) -> Result<Option<Servers>, ConfigError> {
+    let single = section.secret("redis_url", &redis())?;
+    let sentinels = section.secrets("redis_sentinels", &redis())?;
+    let master = section.secret("redis_master", &master())?;
+    let cluster = section.secrets("redis_cluster", &redis())?;
+    Ok(match (single, sentinels.is_empty(), master, cluster.is_empty()) {
+        (None, true, None, true) => None,
+        (Some(address), true, None, true) => Some(Servers::Single(address)),
+        (None, false, Some(master), true) => Some(Servers::Sentinel { sentinels, master }),
+        (None, true, None, false) => Some(Servers::Cluster(cluster)),
+        (None, false, None, true) => return Err(section.wrong("redis_sentinels needs redis_master, the master's name")),
+        (None, true, Some(_), true) => {
+            return Err(section.wrong("redis_master needs redis_sentinels, the addresses of those who know it"));
+        }
+        _ => {
+            return Err(section.wrong(
+                "a target has one Redis: keep redis_url, or redis_sentinels with redis_master, or redis_cluster",
+            ));
+        }
+    })
 }
 
 fn pool(section: &Section<'_>) -> Result<PoolProfile, ConfigError> {
@@ -64,6 +88,7 @@ fn pool(section: &Section<'_>) -> Result<PoolProfile, ConfigError> {
         monitor_max: size("monitor_max", 2, default.monitor_max)?,
         batch_max: size("batch_max", 1, default.batch_max)?,
         data_max: size("data_max", 1, default.data_max)?,
+        warmup_max: size("warmup_max", 1, default.warmup_max)?,
         acquire_timeout: span("acquire_timeout", Duration::from_millis(100)..=secs(60), default.acquire_timeout)?,
         idle_timeout: span("idle_timeout", secs(10)..=secs(86_400), default.idle_timeout)?,
         max_lifetime: span("max_lifetime", secs(60)..=secs(86_400), default.max_lifetime)?,
@@ -82,5 +107,14 @@ fn postgres() -> value::Kind<String> {
 fn redis() -> value::Kind<String> {
     value::form("redis://host:port, rediss://… or redis+unix:///path", |url| {
         url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "redis" | "rediss" | "redis+unix" | "unix"))
+    })
+}
+
+fn master() -> value::Kind<String> {
+    value::form("a name such as mymaster, or redis://user:password@name", |text| {
+        let is_name = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        let is_url =
+            || url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "redis" | "rediss") && url.has_host());
+        is_name || is_url()
     })
 }

@@ -1,5 +1,6 @@
 use super::*;
 use headroom_engine::{health::checks::CHECKS, pool::PoolProfile};
+use headroom_model::warmup::WarmupStrategy;
 use std::collections::BTreeMap;
 
 const EXAMPLE: &str = include_str!("../../../headroom.example.toml");
@@ -29,6 +30,7 @@ fn the_example_states_the_defaults() {
         assert!(EXAMPLE.contains(&format!("{} = ", check.id)), "the example leaves {} out", check.id);
     }
     assert_eq!(format!("{:?}", example.cache), format!("{:?}", default.cache));
+    assert_eq!(example.warmup, default.warmup);
     assert!(example.targets.is_empty());
 }
 
@@ -43,8 +45,12 @@ fn the_commented_lines_of_the_example_work() {
     let text: Vec<&str> = EXAMPLE.lines().map(uncomment).collect();
     let settings = parse_with(&text.join("\n"), &[]).unwrap();
     assert_eq!(settings.targets.len(), 1);
-    assert!(settings.targets[0].redis_url.is_some());
+    assert!(settings.targets[0].redis.is_some());
     assert_eq!(settings.targets[0].pool, PoolProfile::default());
+    let warmup = settings.warmup;
+    assert_eq!((warmup.at_start, warmup.keys_per_second), (Some(WarmupStrategy::CriticalOnly), 50));
+    let schedule = warmup.schedule.unwrap();
+    assert_eq!((schedule.cron(), schedule.strategy), ("0 6 * * *", WarmupStrategy::HighFrequency));
 }
 
 #[test]
@@ -61,6 +67,10 @@ fn a_wrong_value_names_key_value_and_what_is_allowed() {
         ("targets = 3", ["targets", "= 3", "[[targets]]"]),
         ("state_url = \"mysql://x\"", ["state_url", "not shown", "postgres://"]),
         ("[retention]\nhours_days = 2", ["retention", "hours_days (2)", "minutes_days (30)"]),
+        ("[cache.warmup]\nat_start = \"ALL\"", ["cache.warmup.at_start", "\"ALL\"", "CRITICAL_ONLY"]),
+        ("[cache.warmup]\nschedule = \"6 o'clock\"", ["cache.warmup.schedule", "\"6 o'clock\"", "minute hour day"]),
+        ("[cache.warmup]\nstrategy = \"BY_SAVINGS\"", ["cache.warmup", "strategy is set", "no schedule"]),
+        ("[cache.warmup]\nkeys_per_second = 0", ["cache.warmup.keys_per_second", "\"0\"", "1 to 10000"]),
         ("a = 1\nb = = 2", ["headroom.toml", "line 2", "not TOML"]),
     ] {
         let error = refused(text);
@@ -120,7 +130,7 @@ fn targets_of_the_file_hide_the_environment() {
     let env = [("DATABASE_URL", "postgres://h/env"), ("REDIS_URL", "redis://h")];
     let settings = parse_with("", &env).unwrap();
     assert_eq!(settings.targets[0].id.as_str(), "main");
-    assert!(settings.targets[0].redis_url.is_some());
+    assert!(settings.targets[0].redis.is_some());
     let file = "[[targets]]\nid = \"orders\"\ndatabase_url = \"postgres://h/file\"";
     let settings = parse_with(file, &env).unwrap();
     assert_eq!(settings.targets.len(), 1);
@@ -150,6 +160,7 @@ fn the_example_of_a_dataset_can_be_used() {
     let settings = parse_with(&format!("{target}[[datasets]]{part}"), &[]).unwrap();
     let dataset = &settings.datasets[0];
     assert_eq!((dataset.name.as_str(), dataset.target.as_str(), dataset.parameters.len()), ("prices", "orders", 1));
+    assert_eq!(dataset.warm, [[("region".to_owned(), "us".to_owned())]]);
     assert_eq!(dataset.cache.ttl, std::time::Duration::from_secs(60));
     assert_eq!((dataset.cache.compress_over, dataset.cache.value_max), (100 << 10, 8 << 20));
     for (line, word) in [
@@ -159,8 +170,43 @@ fn the_example_of_a_dataset_can_be_used() {
         ("name = \"a\"\nsql = \"SELECT 1\"\ntag = [\"x\"]", "did you mean datasets[0].tags?"),
         ("name = \"a\"\nsql = \"SELECT 1\"\ntags = \"x\"", "a list of texts"),
         ("name = \"a\"\nsql = \"SELECT 1\"\ntables = [\"products\"]", "schema.table"),
+        ("name = \"a\"\nsql = \"SELECT 1\"\nwarm = [3]", "[[datasets[0].warm]]"),
+        ("name = \"a\"\nsql = \"SELECT 1\"\nwarm = [{ n = [1] }]", "datasets[0].warm[0].n"),
     ] {
         let refused = refused(&format!("{target}[[datasets]]\n{line}\n"));
         assert!(refused.contains(word), "{refused}");
+    }
+}
+
+#[test]
+fn a_target_has_one_redis_of_one_kind() {
+    use headroom_engine::cache::Servers;
+    let target = "[[targets]]\nid = \"a\"\ndatabase_url = \"postgres://h/d\"\n";
+    let read =
+        |lines: &str| parse_with(&format!("{target}{lines}"), &[]).map(|settings| settings.targets[0].redis.clone());
+    let sentinels = "redis_sentinels = [\"redis://s1:26379\", \"redis://:hunter2@s2:26379\"]\n";
+    let cluster = "redis_cluster = [\"redis://:hunter2@n1\", \"redis://:hunter2@n2\"]\n";
+    for master in ["main", "redis://:hunter2@main/2"] {
+        let servers = read(&format!("{sentinels}redis_master = \"{master}\"")).unwrap().unwrap();
+        assert!(matches!(&servers, Servers::Sentinel { sentinels, .. } if sentinels.len() == 2), "{servers:?}");
+        assert_eq!(servers.to_string(), "main (by Sentinel)");
+    }
+    assert!(matches!(read(cluster).unwrap(), Some(Servers::Cluster(nodes)) if nodes.len() == 2));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "redis://:hunter2@n1\n\nredis://:hunter2@n2\n").unwrap();
+    let in_file = format!("redis_cluster_file = \"{}\"\n", file.path().display());
+    assert!(matches!(read(&in_file).unwrap(), Some(Servers::Cluster(nodes)) if nodes.len() == 2));
+    for (lines, part) in [
+        (sentinels, "needs redis_master"),
+        ("redis_master = \"main\"", "needs redis_sentinels"),
+        (&format!("{cluster}redis_url = \"redis://:hunter2@h\""), "one Redis"),
+        (&format!("{cluster}{in_file}"), "both set"),
+        ("redis_cluster = \"redis://:hunter2@h\"", "a list of texts"),
+        ("redis_cluster = [{ url = \"redis://:hunter2@h\" }]", "a list of texts"),
+        ("redis_cluster = [\"http://:hunter2@h\"]", "not shown"),
+        (&format!("{sentinels}redis_master = \"http://:hunter2@main\""), "not shown"),
+    ] {
+        let error = read(lines).unwrap_err().to_string();
+        assert!(error.contains(part) && !error.contains("hunter2"), "{error}");
     }
 }

@@ -4,8 +4,9 @@ use headroom_engine::{
     cache::ClassSettings,
     dataset::{DatasetConfig, Parameter, ParameterKind, Triggers, WarmupClass},
     sql::quote_identifier,
+    warmup::{Schedule, WarmupSettings},
 };
-use headroom_model::TargetId;
+use headroom_model::{TargetId, warmup::WarmupStrategy};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::{collections::BTreeSet, time::Duration};
 
@@ -36,6 +37,7 @@ pub fn all(target: &TargetId) -> Vec<DatasetConfig> {
         cache: ClassSettings { ttl: Duration::from_secs(ttl), ..ClassSettings::default() },
         tags: Vec::new(),
         warmup: Some(WarmupClass::Recent),
+        warm: Vec::new(),
         key: Vec::new(),
         tables: Vec::new(),
         per_user: false,
@@ -61,6 +63,7 @@ pub fn all(target: &TargetId) -> Vec<DatasetConfig> {
         DatasetConfig {
             parameters: vec![parameter("country", ParameterKind::Text, Some("DE"))],
             tags: vec!["customers:{country}".into()],
+            warm: ["FR", "US"].map(|country| vec![("country".into(), country.into())]).into(),
             key: vec!["id".into()],
             count: true,
             ..dataset(
@@ -83,6 +86,16 @@ pub fn all(target: &TargetId) -> Vec<DatasetConfig> {
     ]
 }
 
+/// What a shop would configure: its report is ready when someone comes, and what saves most every quarter of an hour.
+pub fn warmup() -> WarmupSettings {
+    let schedule = Schedule::new("*/15 * * * *", WarmupStrategy::BySavings).expect("a test reads it");
+    WarmupSettings {
+        at_start: Some(WarmupStrategy::CriticalOnly),
+        schedule: Some(schedule),
+        ..WarmupSettings::default()
+    }
+}
+
 /// Lets the console read the shop, and has the one table tell of its changes: both as the shop's owner would.
 pub async fn prepare(owner_url: &str, reader: &str) -> anyhow::Result<()> {
     let mut owner = PgConnection::connect(owner_url).await?;
@@ -93,4 +106,14 @@ pub async fn prepare(owner_url: &str, reader: &str) -> anyhow::Result<()> {
     Triggers::apply(&mut owner, &Triggers::install(&BTreeSet::from([WATCHED.to_owned()]))).await?;
     owner.close().await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_warmup_can_be_read() {
+        assert!(warmup().schedule.is_some());
+    }
 }

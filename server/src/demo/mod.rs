@@ -71,6 +71,7 @@ pub async fn run(
     };
     settings.targets = vec![servers.target()];
     settings.datasets = datasets::all(&settings.targets[0].id);
+    settings.warmup = datasets::warmup();
     settings.state_url = state::sqlite_url(&folder);
     settings.data_dir = folder;
 
@@ -150,8 +151,8 @@ impl Shop {
         }
         let application = servers.application();
         let pools = Pools::named(&application, "shop")?;
-        let redis = application
-            .redis_url
+        let redis = servers
+            .redis_url()
             .map(|url| deadpool_redis::Config::from_url(url).create_pool(Some(deadpool_redis::Runtime::Tokio1)))
             .transpose()?;
         let rates = Rates::default().scaled(self.args.pace);

@@ -83,7 +83,7 @@ impl Servers {
         TargetConfig {
             id: TargetId(SHOP.to_owned()),
             database_url: self.postgres.url_as(role, SHOP),
-            redis_url: self.redis_url(),
+            redis: self.redis_url().map(headroom_engine::cache::Servers::Single),
             pool: PoolProfile::default(),
         }
     }

@@ -60,9 +60,9 @@ async fn target(target: &TargetConfig) -> Vec<Finding> {
         Ok(findings) => findings,
         Err(_) => vec![Finding::wrong("PostgreSQL", format!("no answer within {} s", PATIENCE.as_secs()))],
     };
-    findings.extend(match &target.redis_url {
+    findings.extend(match &target.redis {
         None => vec![Finding::advice("Redis", "not configured; cache figures stay unknown (redis_url, REDIS_URL)")],
-        Some(url) => match tokio::time::timeout(PATIENCE, redis::examine(url)).await {
+        Some(servers) => match tokio::time::timeout(PATIENCE, redis::examine(servers)).await {
             Ok(findings) => findings,
             Err(_) => vec![Finding::wrong("Redis", format!("no answer within {} s", PATIENCE.as_secs()))],
         },

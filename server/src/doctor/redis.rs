@@ -1,14 +1,35 @@
 //! What the console reads of a Redis.
 
 use super::Finding;
-use deadpool_redis::redis::{self, AsyncTypedCommands, Client, InfoDict, RedisError};
+use deadpool_redis::redis::{self, AsyncTypedCommands, InfoDict, RedisError};
+use headroom_engine::cache::{ConnectError, RedisConnection, RedisPool, Servers};
 use headroom_model::format;
 
-pub(super) async fn examine(url: &str) -> Vec<Finding> {
-    match look(url).await {
-        Ok(findings) => findings,
-        Err(error) => vec![Finding::wrong("Redis", reason(&error))],
-    }
+pub(super) async fn examine(servers: &Servers) -> Vec<Finding> {
+    let wrong = |reason: String| vec![Finding::wrong("Redis", reason)];
+    let pool = match RedisPool::new(servers, super::PATIENCE) {
+        Ok(pool) => pool,
+        Err(error) => return wrong(error.to_string()),
+    };
+    let looked = match pool.connect().await {
+        Ok(connection) if pool.is_cluster() => greet(connection).await,
+        Ok(connection) => look(connection).await,
+        Err(ConnectError::Redis(error)) => Err(error),
+        Err(other) => return wrong(other.to_string()),
+    };
+    looked.unwrap_or_else(|error| wrong(reason(&error)))
+}
+
+/// A Cluster's nodes have memory and limits of their own; here they only have to answer, every master of them.
+async fn greet(mut connection: RedisConnection) -> Result<Vec<Finding>, RedisError> {
+    connection.ping().await?;
+    Ok(vec![
+        match connection.slots_unserved().await? {
+            0 => Finding::good("Redis", "a Cluster, all slots are served"),
+            unserved => Finding::wrong("Redis", format!("a Cluster in which nobody serves {unserved} of 16384 slots")),
+        },
+        Finding::advice("figures", "a Cluster's are not collected; watch a node as a target of its own (redis_url)"),
+    ])
 }
 
 /// The cause without the connection string.
@@ -20,8 +41,7 @@ fn reason(error: &RedisError) -> String {
     }
 }
 
-async fn look(url: &str) -> Result<Vec<Finding>, RedisError> {
-    let mut connection = Client::open(url)?.get_multiplexed_async_connection().await?;
+async fn look(mut connection: RedisConnection) -> Result<Vec<Finding>, RedisError> {
     let info: InfoDict = redis::cmd("INFO").query_async(&mut connection).await?;
     let version: String = info.get("redis_version").unwrap_or_default();
     let role: String = info.get("role").unwrap_or_default();

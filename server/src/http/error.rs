@@ -223,6 +223,8 @@ impl From<ActionError> for WebError {
             ActionError::Store(error) => error.into(),
             ActionError::UnknownTarget(_) => WebError::new(Kind::UnknownTarget, error.to_string()),
             ActionError::Unreachable(reason) => WebError::new(Kind::Unavailable, reason).retry_after(5),
+            ActionError::Conflict(detail) => WebError::new(Kind::Conflict, detail),
+            ActionError::Operation(error) => error.into(),
             ActionError::NotAllowed { .. } | ActionError::NotVerified(_) | ActionError::Refused(_) => {
                 WebError::new(Kind::Refused, error.to_string())
             }

@@ -10,3 +10,4 @@ pub mod headers;
 pub mod observe;
 pub mod pagination;
 pub mod problem;
+pub mod response_cache;

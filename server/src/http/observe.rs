@@ -7,6 +7,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use headroom_model::Timestamp;
 use std::time::Instant;
 use tracing::Instrument;
 
@@ -21,7 +22,7 @@ const RESPONSE_TIME: HeaderName = HeaderName::from_static("x-response-time");
 /// Observes one request from its arrival to the head of its answer.
 pub async fn observe(State(web): State<Web>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let id = request_id(request.headers());
+    let id = request_id(request.headers(), web.console.clock.now());
     let method = method_name(request.method());
     // The pattern, never the path: paths are unbounded and may name things.
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
@@ -56,8 +57,9 @@ fn method_name(method: &Method) -> &'static str {
     STANDARD.into_iter().find(|name| method == *name).unwrap_or("OTHER")
 }
 
-/// The caller's own id where it is sane, else a new one.
-fn request_id(headers: &HeaderMap) -> String {
+/// The caller's own id where it is sane, else a new one: UUIDv7, its random part without a system call.
+fn request_id(headers: &HeaderMap, now: Timestamp) -> String {
+    let new = || uuid::Builder::from_unix_timestamp_millis(now.0.unsigned_abs(), &rand::random()).into_uuid().to_string();
     headers
         .get(REQUEST_ID)
         .and_then(|value| value.to_str().ok())
@@ -65,7 +67,7 @@ fn request_id(headers: &HeaderMap) -> String {
             (1..=64).contains(&id.len())
                 && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
         })
-        .map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned)
+        .map_or_else(new, str::to_owned)
 }
 
 #[cfg(test)]
@@ -86,12 +88,12 @@ mod tests {
         let with = |value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(REQUEST_ID, HeaderValue::from_static(value));
-            request_id(&headers)
+            request_id(&headers, Timestamp(0))
         };
         assert_eq!(with("abc-1.2_3"), "abc-1.2_3");
         for bad in ["", "a b", "<script>", "{\"x\":1}"] {
             assert_ne!(with(bad), bad);
         }
-        assert_eq!(request_id(&HeaderMap::new()).len(), 36);
+        assert_eq!(request_id(&HeaderMap::new(), Timestamp(0)).len(), 36);
     }
 }

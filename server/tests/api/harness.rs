@@ -1,7 +1,7 @@
 //! A console over a real PostgreSQL and Redis, answering on a free port.
 
 use headroom_engine::{
-    cache::{CacheSettings, ClassSettings},
+    cache::{CacheSettings, ClassSettings, Servers},
     clock::Clock,
     collect::CollectSettings,
     console::{Console, ConsoleConfig},
@@ -10,6 +10,7 @@ use headroom_engine::{
     pool::PoolProfile,
     store::{self, Retention},
     target::TargetConfig,
+    warmup::WarmupSettings,
 };
 use headroom_model::{Role, TargetId};
 use headroom_sandbox::test::{self, TestDatabase, TestRedis};
@@ -56,6 +57,7 @@ fn datasets() -> Vec<DatasetConfig> {
         cache: ClassSettings::default(),
         tags: vec!["catalogue".into()],
         warmup: None,
+        warm: Vec::new(),
         key: vec!["id".into()],
         tables: Vec::new(),
         per_user: false,
@@ -110,7 +112,7 @@ impl Harness {
         let target = TargetConfig {
             id: TargetId(TARGET.to_owned()),
             database_url: database.url(),
-            redis_url: Some(redis.url()),
+            redis: Some(Servers::Single(redis.url())),
             pool: PoolProfile::default(),
         };
         let config = ConsoleConfig {
@@ -118,8 +120,10 @@ impl Harness {
             collect: CollectSettings { live_every: Duration::from_secs(1), ..CollectSettings::default() },
             health: HealthSettings::default(),
             retention: Retention::default(),
-            cache: CacheSettings::default(),
+            // Channels of Redis are not kept apart by its databases: what another test clears would be cleared here.
+            cache: CacheSettings { space: format!("t{:x}", rand::random::<u64>()), ..CacheSettings::default() },
             datasets: datasets(),
+            warmup: WarmupSettings::default(),
         };
         let store = store::open("sqlite::memory:").await.unwrap();
         let console = Console::start(config, store, Clock::system()).await.unwrap();

@@ -9,4 +9,5 @@ mod harness;
 mod login;
 mod metrics;
 mod pages;
+mod response_cache;
 mod v1;

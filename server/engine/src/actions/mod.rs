@@ -7,13 +7,17 @@ mod statements;
 use crate::{
     collect::STATEMENTS_RESET,
     console::Console,
+    operations::OperationError,
     store::{EventQuery, StateStore, StoreError},
+    warmup,
 };
 use headroom_model::{
     Actor, TargetId, Timestamp,
     action::{ActionOutcome, ResetPreview, ResetScope},
     cache::{ClearPreview, ClearScope},
     event::EventKind,
+    operation::Operation,
+    warmup::{WarmupPreview, WarmupStrategy},
 };
 use reset::Reset;
 use std::sync::Arc;
@@ -50,9 +54,15 @@ pub enum ActionError {
     /// What it names does not exist, or is too much at once.
     #[error("{0}")]
     Refused(String),
+    /// Another does it already.
+    #[error("{0}")]
+    Conflict(String),
     /// It was done, but the check afterwards did not find the effect.
     #[error("not verified: {0}")]
     NotVerified(String),
+    /// The supervisor of long actions takes no more.
+    #[error(transparent)]
+    Operation(#[from] OperationError),
     /// The state store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -122,6 +132,32 @@ pub async fn clear(
     let (context, target, request) = (console.clone(), target.clone(), request.clone());
     let task = console.spawn_action(async move { clear::run(&context, &target, &scope, request).await });
     task.await.unwrap_or_else(|_| Err(ActionError::NotVerified("the console failed while it acted".to_owned())))
+}
+
+/// What a warmup of a target's cache would load.
+///
+/// # Errors
+/// No such target.
+pub async fn preview_warmup(
+    console: &Console,
+    target: &TargetId,
+    strategy: WarmupStrategy,
+) -> Result<WarmupPreview, ActionError> {
+    warmup::preview(console, target, strategy).await
+}
+
+/// Starts a warmup of a target's cache and answers its operation as queued. Cancel it through [`Console::operations`].
+///
+/// # Errors
+/// No such target; one runs already, here or in another console on the same Redis ([`ActionError::Conflict`] names who
+/// runs it); the lock that keeps them apart does not answer; or too many operations wait.
+pub async fn warm(
+    console: &Arc<Console>,
+    target: &TargetId,
+    strategy: WarmupStrategy,
+    request: &Request,
+) -> Result<Operation, ActionError> {
+    warmup::start(console, target, strategy, request).await
 }
 
 /// When pg_stat_statements of a target was last reset, as the timeline tells. The server does not tell for one database

@@ -5,7 +5,7 @@ use super::{
     statements::{self, Totals},
 };
 use crate::{
-    cache::{Cache, Class},
+    cache::Cache,
     clock::Clock,
     collect::STATEMENTS_RESET,
     console::Console,
@@ -190,7 +190,7 @@ impl Reset {
 
     fn cache(&self, parameters: &mut serde_json::Value) -> Result<String, ActionError> {
         let before = answers(&self.cache);
-        self.cache.classes().iter().for_each(Class::reset_statistics);
+        self.cache.reset_statistics();
         let after = answers(&self.cache);
         self.slot.cache_reset_at.set(self.clock.now());
         parameters["answers"] = before.into();

@@ -2,10 +2,12 @@
 
 use super::{feed::Feed, process::SharedProcess, reach::ReachTracker, slot::Slot};
 use crate::{
+    cache::Cache,
     clock::Clock,
     collect::{
         COLLECT_BUDGET, CollectSettings, Collector, Heartbeat, Observation, Pulse, STATEMENTS_RESET, ServerFacts,
     },
+    dataset::Page,
     health::{HealthSettings, HealthTracker},
     history::History,
     issues,
@@ -41,6 +43,8 @@ pub(crate) struct Readers {
 pub(crate) struct Watch {
     readers: Readers,
     slot: Arc<Slot>,
+    /// What the target's datasets are read through.
+    cache: Option<Cache<Page>>,
     settings: CollectSettings,
     pulse: Pulse,
     tracker: HealthTracker,
@@ -55,7 +59,13 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub fn new(readers: Readers, slot: Arc<Slot>, collect: CollectSettings, health: HealthSettings) -> Self {
+    pub fn new(
+        readers: Readers,
+        slot: Arc<Slot>,
+        cache: Option<Cache<Page>>,
+        collect: CollectSettings,
+        health: HealthSettings,
+    ) -> Self {
         let target = slot.target.clone();
         Watch {
             pulse: Pulse::new(target.clone()),
@@ -68,6 +78,7 @@ impl Watch {
             complete: None,
             readers,
             slot,
+            cache,
             settings: collect,
         }
     }
@@ -75,6 +86,9 @@ impl Watch {
     /// Watches until told to stop. `delay` sets targets apart, so that they are not all asked at once.
     pub async fn run(mut self, delay: Duration, stop: CancellationToken) {
         let mut collector = Collector::new(self.slot.target.clone(), self.readers.clock.clone(), self.settings);
+        if let Some(cache) = self.cache.take() {
+            collector = collector.with_cache(cache);
+        }
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.watch(&mut collector, delay) => {}
@@ -197,6 +211,7 @@ impl Watch {
             sessions: Vec::new(),
             statements: Vec::new(),
             tables: Vec::new(),
+            datasets: Vec::new(),
             limitations: self.limitations.clone(),
             events: Vec::new(),
             postgres_error: reason(&self.postgres),

@@ -1,6 +1,7 @@
 //! What the tests of pools and collectors share.
 
 use headroom_engine::{
+    cache::Servers,
     pool::PoolProfile,
     target::{Target, TargetConfig},
 };
@@ -8,12 +9,7 @@ use headroom_model::TargetId;
 use std::sync::Arc;
 
 /// A target called `test`.
-pub fn target(database_url: &str, redis_url: Option<&str>, pool: PoolProfile) -> Arc<Target> {
-    let config = TargetConfig {
-        id: TargetId("test".into()),
-        database_url: database_url.into(),
-        redis_url: redis_url.map(Into::into),
-        pool,
-    };
+pub fn target(database_url: &str, redis: Option<Servers>, pool: PoolProfile) -> Arc<Target> {
+    let config = TargetConfig { id: TargetId("test".into()), database_url: database_url.into(), redis, pool };
     Arc::new(Target::new(&config).expect("a sandbox's connection string can be read"))
 }

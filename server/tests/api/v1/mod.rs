@@ -15,3 +15,4 @@ mod stats;
 mod stream;
 mod tokens;
 mod users;
+mod warmup;
