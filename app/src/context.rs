@@ -1,8 +1,8 @@
 //! What the server hands to every page render and server function.
 
-use crate::error::AppError;
+use crate::error::{AppError, ErrorCode};
 use axum::http::{header::ACCEPT, request::Parts};
-use headroom_engine::console::Console;
+use headroom_engine::{actions::Request, console::Console};
 use headroom_model::{Actor, Role, TargetId};
 use leptos::prelude::use_context;
 use serde::Deserialize;
@@ -83,6 +83,22 @@ impl PageContext {
     pub fn require(role: Role) -> Result<Self, AppError> {
         let context = use_context::<PageContext>().ok_or_else(AppError::internal)?;
         if context.actor.role < role { Err(AppError::forbidden(role).answered()) } else { Ok(context) }
+    }
+
+    /// An action asked for here and now, with the reason as it was written.
+    ///
+    /// # Errors
+    /// The reason is too long.
+    pub fn asks(&self, reason: Option<String>) -> Result<Request, AppError> {
+        /// Longest reason that is recorded, in characters.
+        const REASON: usize = 500;
+
+        let reason = reason.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        if reason.as_ref().is_some_and(|text| text.chars().count() > REASON) {
+            let message = format!("A reason has at most {REASON} characters.");
+            return Err(AppError::new(ErrorCode::Invalid, message).answered());
+        }
+        Ok(Request { actor: self.actor.clone(), origin: self.origin.clone(), reason })
     }
 
     /// The target a request names, or the default one.

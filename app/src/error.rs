@@ -118,10 +118,17 @@ impl FromServerFnError for AppError {
 impl From<headroom_engine::actions::ActionError> for AppError {
     fn from(error: headroom_engine::actions::ActionError) -> Self {
         use headroom_engine::actions::ActionError;
+        let error = match error {
+            ActionError::Operation(cause) => return cause.into(),
+            error => error,
+        };
         let code = match &error {
             ActionError::UnknownTarget(_) => ErrorCode::NotFound,
             ActionError::Unreachable(_) => ErrorCode::Unavailable,
-            ActionError::NotAllowed { .. } | ActionError::NotVerified(_) => ErrorCode::Refused,
+            ActionError::Refused(_) => ErrorCode::Invalid,
+            ActionError::NotAllowed { .. } | ActionError::Conflict(_) | ActionError::NotVerified(_) => {
+                ErrorCode::Refused
+            }
             cause => {
                 tracing::error!(%cause, "an action failed");
                 return AppError::internal();

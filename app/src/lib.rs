@@ -13,6 +13,7 @@ mod chart;
 mod components;
 #[cfg(feature = "ssr")]
 mod context;
+mod data;
 mod error;
 pub mod functions;
 mod layout;

@@ -34,10 +34,28 @@ for (const theme of ["light", "dark"]) {
     await page.getByRole("dialog", { name: "Keyboard" }).waitFor();
     assert.deepEqual(await findings(page), [], "Keyboard");
   });
-  test(`confirm page, ${theme}`, async (t) => {
-    const page = await hydrated(await open(t, "/confirm/reset?target=shop&scope=statements", { theme }));
-    assert.deepEqual(await findings(page), []);
-  });
+  for (const width of WIDTHS) {
+    test(`Cache, ${theme}, ${width} px`, async (t) => {
+      const page = await openAlive(t, "/cache", { theme, width });
+      assert.deepEqual(await findings(page), []);
+      await page.getByRole("link", { name: /^Details of/ }).first().click();
+      await page.getByRole("heading", { name: "Entry" }).waitFor();
+      assert.deepEqual(await findings(page), [], "an open key");
+      await page.getByText("Warm cache", { exact: true }).click();
+      await page.getByRole("link", { name: /^Critical datasets/ }).waitFor();
+      assert.deepEqual(await findings(page), [], "Warm cache");
+      await page.keyboard.press("Escape");
+      await page.getByRole("link", { name: "Clear cache…" }).click();
+      await page.getByRole("dialog", { name: "Clear cache on shop" }).getByRole("button", { name: /^Clear [\d,]+ keys?$/ }).waitFor();
+      assert.deepEqual(await findings(page), [], "Clear cache");
+    });
+  }
+  for (const path of ["reset?target=shop&scope=statements", "clear?target=shop&scope=all", "warm?target=shop&strategy=CRITICAL_ONLY"]) {
+    test(`confirm page, ${path}, ${theme}`, async (t) => {
+      const page = await hydrated(await open(t, `/confirm/${path}`, { theme }));
+      assert.deepEqual(await findings(page), []);
+    });
+  }
   for (const path of ["/login", "/api/docs"]) {
     test(`${path}, ${theme}`, async (t) => {
       assert.deepEqual(await findings(await open(t, path, { theme })), []);

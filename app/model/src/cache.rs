@@ -1,6 +1,6 @@
 //! The two-tier cache as pages and API show it.
 
-use crate::{TargetId, Timestamp};
+use crate::{TargetId, Timestamp, live::LiveUpdate};
 use serde::{Deserialize, Serialize};
 
 /// Counters of one class since the process started or the statistics were reset.
@@ -205,6 +205,89 @@ pub enum ClearScope {
     },
 }
 
+impl ClearScope {
+    /// The name of a scope as forms and addresses write it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            ClearScope::All => "all",
+            ClearScope::Tag { .. } => "tag",
+            ClearScope::Dataset { .. } => "dataset",
+            ClearScope::Key { .. } => "key",
+            ClearScope::Pattern { .. } => "pattern",
+        }
+    }
+}
+
+/// A [`ClearScope`] as the fields of a form or of an address; fields that its scope does not need are left alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClearFields {
+    /// `all`, `tag`, `dataset`, `key` or `pattern`.
+    pub scope: String,
+    /// The tag.
+    #[serde(default)]
+    pub tag: String,
+    /// The dataset, of a key and of a pattern too.
+    #[serde(default)]
+    pub dataset: String,
+    /// The key.
+    #[serde(default)]
+    pub key: String,
+    /// The pattern.
+    #[serde(default)]
+    pub pattern: String,
+}
+
+impl ClearFields {
+    /// The fields that say something, as an address writes them.
+    pub fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [
+            ("scope", &self.scope),
+            ("tag", &self.tag),
+            ("dataset", &self.dataset),
+            ("key", &self.key),
+            ("pattern", &self.pattern),
+        ];
+        all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key, value.as_str()))
+    }
+}
+
+impl From<ClearScope> for ClearFields {
+    fn from(scope: ClearScope) -> Self {
+        let fields = ClearFields { scope: scope.name().to_owned(), ..ClearFields::default() };
+        match scope {
+            ClearScope::All => fields,
+            ClearScope::Tag { tag } => ClearFields { tag, ..fields },
+            ClearScope::Dataset { dataset } => ClearFields { dataset, ..fields },
+            ClearScope::Key { dataset, key } => ClearFields { dataset, key, ..fields },
+            ClearScope::Pattern { dataset, pattern } => ClearFields { dataset, pattern, ..fields },
+        }
+    }
+}
+
+impl TryFrom<ClearFields> for ClearScope {
+    type Error = String;
+
+    /// Reads the fields; says which one is missing.
+    fn try_from(fields: ClearFields) -> Result<Self, Self::Error> {
+        let given = |text: String, what: &str| {
+            let text = text.trim().to_owned();
+            if text.is_empty() { Err(format!("Say which {what}.")) } else { Ok(text) }
+        };
+        let ClearFields { scope, tag, dataset, key, pattern } = fields;
+        Ok(match scope.as_str() {
+            "all" => ClearScope::All,
+            "tag" => ClearScope::Tag { tag: given(tag, "tag")? },
+            "dataset" => ClearScope::Dataset { dataset: given(dataset, "dataset")? },
+            "key" => ClearScope::Key { dataset: given(dataset, "dataset")?, key: given(key, "key")? },
+            "pattern" => {
+                ClearScope::Pattern { dataset: given(dataset, "dataset")?, pattern: given(pattern, "pattern")? }
+            }
+            _ => return Err("Say what to clear: all, a tag, a dataset, a key or a pattern.".to_owned()),
+        })
+    }
+}
+
 /// What a clear would do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -220,6 +303,14 @@ pub struct ClearPreview {
     pub redis_keys: Option<u64>,
     /// One sentence: what is cleared and what follows.
     pub effect: String,
+}
+
+impl ClearPreview {
+    /// Keys it concerns. A key in both tiers counts once; where Redis has more than memory, its count leads.
+    #[must_use]
+    pub fn keys(&self) -> u64 {
+        self.memory_keys.max(self.redis_keys.unwrap_or(0))
+    }
 }
 
 /// How a key is used.
@@ -241,6 +332,83 @@ pub struct KeyReport {
     pub bytes: Option<u64>,
     /// How long it stays fresh, in milliseconds; null where it is not in memory.
     pub fresh_for_ms: Option<f64>,
+}
+
+/// Which end of the list of keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum KeyOrder {
+    /// The most used ones.
+    #[default]
+    Hottest,
+    /// The least used ones in memory.
+    Coldest,
+}
+
+/// What a list of keys is sorted by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum KeySort {
+    /// How often it was asked for.
+    #[default]
+    Accesses,
+    /// Hits as a share of that.
+    HitRate,
+    /// How long it stays fresh.
+    Fresh,
+    /// Bytes in memory.
+    Size,
+}
+
+/// Which keys a page lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeysAsk {
+    /// Which end.
+    pub order: KeyOrder,
+    /// Only those with this text in key or dataset; empty for all.
+    pub find: String,
+    /// What they are sorted by.
+    pub sort: KeySort,
+    /// Largest first.
+    pub descending: bool,
+    /// Which page, from 1.
+    pub page: u64,
+}
+
+impl KeysAsk {
+    /// Keys a page.
+    pub const PAGE: usize = 10;
+    /// Keys that are looked at, of each end.
+    pub const LOOKED_AT: usize = 500;
+}
+
+/// One page of keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyList {
+    /// The keys.
+    pub rows: Vec<KeyReport>,
+    /// Which page this is.
+    pub page: u64,
+    /// How many there are, at least one.
+    pub pages: u64,
+    /// Keys that match.
+    pub matching: u64,
+    /// Keys that were looked at.
+    pub looked_at: u64,
+    /// Accesses of the most used one.
+    pub most: u64,
+}
+
+/// The present of a target's cache; the live feed keeps its figures fresh afterwards.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CacheOverview {
+    /// The newest view of the target.
+    pub live: LiveUpdate,
+    /// Counters and levels.
+    pub report: CacheReport,
 }
 
 /// One tier's copy of a key.
@@ -296,6 +464,41 @@ pub struct TagReport {
     pub keys: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Answers with values that carry it since the statistics were reset, from a tier. Sampled and scaled up, like the
+    /// accesses to keys.
+    pub hits: u64,
+    /// Requests for such values that ended in a load, counted alike.
+    pub misses: u64,
     /// How often it was invalidated since the process started.
     pub invalidations: u64,
+}
+
+impl TagReport {
+    /// Hits as a share of all answers, in percent. None before the first.
+    #[must_use]
+    pub fn hit_rate(&self) -> Option<f64> {
+        let all = self.hits + self.misses;
+        (all > 0).then(|| self.hits as f64 * 100.0 / all as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_survives_a_form() {
+        for scope in [
+            ClearScope::All,
+            ClearScope::Tag { tag: "price:eu".into() },
+            ClearScope::Dataset { dataset: "orders".into() },
+            ClearScope::Key { dataset: "orders".into(), key: "customer=1".into() },
+            ClearScope::Pattern { dataset: "orders".into(), pattern: "customer=*".into() },
+        ] {
+            assert_eq!(ClearScope::try_from(ClearFields::from(scope.clone())), Ok(scope));
+        }
+        let fields = ClearFields { scope: "pattern".into(), dataset: "orders".into(), ..ClearFields::default() };
+        assert_eq!(ClearScope::try_from(fields).unwrap_err(), "Say which pattern.");
+        assert!(ClearScope::try_from(ClearFields::default()).is_err());
+    }
 }

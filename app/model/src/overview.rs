@@ -69,10 +69,10 @@ pub struct TargetScore {
     pub score: Option<u8>,
 }
 
-/// How the newest reset of one scope ended, from the audit.
+/// How an action ended, from the audit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct LastReset {
+pub struct LastAction {
     /// Its audit row.
     pub audit_id: i64,
     /// When.

@@ -33,7 +33,7 @@ impl WarmupStrategy {
 
     /// The name sent.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             WarmupStrategy::CriticalOnly => "CRITICAL_ONLY",
             WarmupStrategy::HighFrequency => "HIGH_FREQUENCY",
@@ -149,6 +149,8 @@ pub struct WarmupSchedule {
 pub struct WarmupStatus {
     /// The one under way.
     pub running: Option<WarmupRun>,
+    /// Who runs one from another console on the same Redis, and since when; null where nobody is known to.
+    pub elsewhere: Option<String>,
     /// Where one is configured.
     pub schedule: Option<WarmupSchedule>,
     /// Earlier ones, newest first, at most 20.

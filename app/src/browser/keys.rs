@@ -44,10 +44,12 @@ pub fn run(frame: Frame) {
         let led = g_pressed_at.get_value().is_some_and(|at| browser_now() - at < LEAD_MS);
         g_pressed_at.set_value((key == "g" && !led).then(browser_now));
         let here = |changes: &[(&'static str, Option<&str>)]| untrack(|| frame.link(&path.read_untracked(), changes));
+        let there = |path: &str| {
+            navigate(&frame.query.with_untracked(|query| url::href(path, &url::carried(query), &[])), false);
+        };
         match (led, key.as_str()) {
-            (true, "o") => {
-                navigate(&frame.query.with_untracked(|query| url::href("/", &url::carried(query), &[])), false)
-            }
+            (true, "o") => there("/"),
+            (true, "c") => there("/cache"),
             (true, "t") => page::togglePopover(target_picker::ID),
             (true, _) | (false, "g") => return,
             (false, "t") => page::togglePopover(range_picker::ID),

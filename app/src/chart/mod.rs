@@ -21,7 +21,7 @@ pub use text::sentence;
 #[cfg(feature = "hydrate")]
 pub use text::tooltip;
 
-use headroom_model::{Timestamp, series::Series};
+use headroom_model::{Timestamp, metric::Unit, series::Series};
 
 /// A horizontal rule: what the measure should not pass.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,17 +45,46 @@ pub struct Mark {
     pub alert: bool,
 }
 
-/// One metric over one range, with everything that is drawn around it.
+/// How heavy a line is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Weight {
+    /// A line among others that should not lead.
+    Thin,
+    /// A line.
+    #[default]
+    Normal,
+    /// The line that is read first.
+    Bold,
+}
+
+/// One series in a plot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// The points.
+    pub series: Series,
+    /// What it is called beside the others.
+    pub name: &'static str,
+    /// Colour slot, fixed for each metric (`s1` … `s8`, `o1` … `o3`).
+    pub color: &'static str,
+    /// How heavy it is drawn.
+    pub weight: Weight,
+}
+
+/// One or more series of one unit over one range, with everything that is drawn around them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plot {
-    /// The points. Its metric gives name and unit.
-    pub series: Series,
+    /// What it shows.
+    pub name: &'static str,
+    /// The first series. Its metric gives the unit, its slots the gaps.
+    pub lead: Line,
+    /// More series on the same grid.
+    pub rest: Vec<Line>,
+    /// Whether the series are parts of a whole, drawn as areas on top of each other.
+    pub stacked: bool,
     /// Start of the range shown.
     pub from: Timestamp,
     /// End of the range shown.
     pub to: Timestamp,
-    /// Colour slot, fixed for each metric (`s1` … `s8`).
-    pub color: &'static str,
     /// Value axis.
     pub scale: Scale,
     /// Target or limit.
@@ -67,6 +96,17 @@ pub struct Plot {
 }
 
 impl Plot {
+    /// Every series, the leading one first.
+    pub fn lines(&self) -> impl Iterator<Item = &Line> {
+        std::iter::once(&self.lead).chain(&self.rest)
+    }
+
+    /// The unit of every value.
+    #[must_use]
+    pub fn unit(&self) -> Unit {
+        self.lead.series.metric.metric().unit
+    }
+
     /// Where a moment lies in the range, 0 to 1.
     fn fraction(&self, at: Timestamp) -> f64 {
         let span = (self.to.0 - self.from.0).max(1);

@@ -1,7 +1,7 @@
 //! Paints plots as SVG and HTML text. Marks stretch with the frame (`viewBox` 0 0 1000 100), labels stay HTML.
 
 use super::{
-    Plot,
+    Line, Plot, Weight,
     gaps::gaps,
     scale::{end_label, time_ticks},
     text::escape,
@@ -24,8 +24,8 @@ fn r1(value: f64) -> f64 {
 /// The inside of a `.chart`: value labels, plot, time labels.
 #[must_use]
 pub fn paint(plot: &Plot) -> String {
-    let mut out = String::with_capacity(plot.series.avg.len() * 12 + 2048);
-    let unit = plot.series.metric.metric().unit;
+    let mut out = String::with_capacity(plot.lines().map(|line| line.series.avg.len()).sum::<usize>() * 12 + 2048);
+    let unit = plot.unit();
     out.push_str(r#"<div class="y" aria-hidden="true">"#);
     for tick in plot.scale.ticks() {
         let _ = write!(
@@ -46,11 +46,7 @@ pub fn paint(plot: &Plot) -> String {
         let alert = if mark.alert { " alert" } else { "" };
         let _ = write!(out, r#"<path class="ev{alert}" d="M{} 0V100"/>"#, r1(plot.fraction(mark.at) * 1000.0));
     }
-    let band = band(plot);
-    if !band.is_empty() {
-        let _ = write!(out, r#"<path class="ar wash" style="--c:var(--{})" d="{band}"/>"#, plot.color);
-    }
-    let _ = write!(out, r#"<path class="ln" style="--c:var(--{})" d="{}"/>"#, plot.color, line(plot));
+    paint_lines(&mut out, plot);
     let visible_rule = plot.rule.as_ref().filter(|rule| (plot.scale.min..=plot.scale.max).contains(&rule.value));
     if let Some(rule) = visible_rule {
         let hard = if rule.hard { " crit" } else { "" };
@@ -99,8 +95,31 @@ pub fn paint(plot: &Plot) -> String {
     out
 }
 
+fn paint_lines(out: &mut String, plot: &Plot) {
+    if plot.stacked {
+        for (line, d) in plot.lines().zip(areas(plot)) {
+            let _ = write!(out, r#"<path class="ar stack" style="--c:var(--{})" d="{d}"/>"#, line.color);
+        }
+        return;
+    }
+    // Extremes of several series would hide each other.
+    let band = if plot.rest.is_empty() { band(plot) } else { String::new() };
+    if !band.is_empty() {
+        let _ = write!(out, r#"<path class="ar wash" style="--c:var(--{})" d="{band}"/>"#, plot.lead.color);
+    }
+    for line in plot.lines() {
+        let weight = match line.weight {
+            Weight::Thin => " thin",
+            Weight::Normal => "",
+            Weight::Bold => " bold",
+        };
+        let d = path(plot, line);
+        let _ = write!(out, r#"<path class="ln{weight}" style="--c:var(--{})" d="{d}"/>"#, line.color);
+    }
+}
+
 fn paint_gaps(out: &mut String, plot: &Plot) {
-    for gap in gaps(&plot.series, plot.from, plot.to) {
+    for gap in gaps(&plot.lead.series, plot.from, plot.to) {
         let (start, end) = (plot.fraction(gap.from), plot.fraction(gap.to));
         let whole = end - start > 0.995;
         // Before the first measurement nothing is missing yet: a word, no hatch.
@@ -128,12 +147,12 @@ fn paint_gaps(out: &mut String, plot: &Plot) {
 }
 
 /// The line of means: broken at gaps; a lone point between gaps is a dot.
-fn line(plot: &Plot) -> String {
+fn path(plot: &Plot, line: &Line) -> String {
     let mut d = String::new();
     let mut pen = false;
     let mut lone = false;
-    for (i, value) in plot.series.avg.iter().enumerate() {
-        let at = plot.series.at(i);
+    for (i, value) in line.series.avg.iter().enumerate() {
+        let at = line.series.at(i);
         match value {
             Some(value) if at >= plot.from && at <= plot.to => {
                 let (x, y) = (r1(plot.fraction(at) * 1000.0), r1(plot.scale.percent_down(*value)));
@@ -155,10 +174,49 @@ fn line(plot: &Plot) -> String {
     d
 }
 
+/// The areas of a stack, in the order of its lines; broken where one of them was not measured.
+fn areas(plot: &Plot) -> Vec<String> {
+    let lead = &plot.lead.series;
+    let lines: Vec<&Line> = plot.lines().collect();
+    let mut paths = vec![String::new(); lines.len()];
+    // A slot of a run: where it lies, and the upper edge of each area.
+    let mut run: Vec<(f64, Vec<f64>)> = Vec::new();
+    let mut close = |run: &mut Vec<(f64, Vec<f64>)>| {
+        let base = r1(plot.scale.percent_down(plot.scale.min));
+        for (n, d) in paths.iter_mut().enumerate().filter(|_| run.len() > 1) {
+            for (i, (x, tops)) in run.iter().enumerate() {
+                let _ = write!(d, "{}{x} {}", if i == 0 { 'M' } else { 'L' }, tops[n]);
+            }
+            for (x, tops) in run.iter().rev() {
+                let _ = write!(d, "L{x} {}", if n == 0 { base } else { tops[n - 1] });
+            }
+            d.push('Z');
+        }
+        run.clear();
+    };
+    for i in 0..lead.avg.len() {
+        let at = lead.at(i);
+        let values: Option<Vec<f64>> = lines.iter().map(|line| line.series.avg.get(i).copied().flatten()).collect();
+        match values.filter(|_| at >= plot.from && at <= plot.to) {
+            Some(values) => {
+                let mut sum = 0.0;
+                let edge = |value: f64| {
+                    sum += value;
+                    r1(plot.scale.percent_down(sum))
+                };
+                run.push((r1(plot.fraction(at) * 1000.0), values.into_iter().map(edge).collect()));
+            }
+            None => close(&mut run),
+        }
+    }
+    close(&mut run);
+    paths
+}
+
 /// The area between smallest and largest of each slot, so that peaks survive averaging. Empty where slots hold one
 /// measurement.
 fn band(plot: &Plot) -> String {
-    let series = &plot.series;
+    let series = &plot.lead.series;
     let mut d = String::new();
     let mut run: Vec<(f64, f64, f64)> = Vec::new();
     let mut spread = false;
@@ -221,20 +279,32 @@ mod tests {
     use super::*;
     use headroom_model::{MetricId, Timestamp, metric::Unit};
 
+    const FROM: Timestamp = Timestamp(1_795_098_720_000);
+
+    fn series(avg: Vec<Option<f64>>) -> Series {
+        Series {
+            metric: MetricId::QueryLatencyP95,
+            from: FROM,
+            step_ms: 60_000,
+            min: avg.clone(),
+            max: avg.clone(),
+            avg,
+        }
+    }
+
+    fn line(plot: &Plot) -> String {
+        path(plot, &plot.lead)
+    }
+
     fn plot(avg: Vec<Option<f64>>) -> Plot {
-        let from = Timestamp(1_795_098_720_000);
+        let from = FROM;
         Plot {
+            name: "Query latency p95",
             to: from.plus_millis(60_000 * avg.len() as i64),
-            series: Series {
-                metric: MetricId::QueryLatencyP95,
-                from,
-                step_ms: 60_000,
-                min: avg.clone(),
-                max: avg.clone(),
-                avg,
-            },
+            lead: Line { series: series(avg), name: "p95", color: "s1", weight: Weight::Normal },
+            rest: vec![],
+            stacked: false,
             from,
-            color: "s1",
             scale: Scale::fit(0.0, 100.0, Unit::Milliseconds, Floor::Zero),
             rule: None,
             marks: vec![],
@@ -254,8 +324,21 @@ mod tests {
     fn peaks_show_as_a_band() {
         let mut chart = plot(vec![Some(50.0), Some(50.0)]);
         assert_eq!(band(&chart), "");
-        chart.series.max = vec![Some(100.0), Some(60.0)];
+        chart.lead.series.max = vec![Some(100.0), Some(60.0)];
         assert!(band(&chart).starts_with('M') && band(&chart).ends_with('Z'));
+    }
+
+    #[test]
+    fn parts_stand_on_each_other_and_break_together() {
+        let v = |value: f64| Some(value);
+        let mut chart = plot(vec![v(60.0), v(50.0), None, v(40.0), v(40.0)]);
+        let second = series(vec![v(40.0), v(50.0), v(9.0), v(60.0), v(60.0)]);
+        chart.rest.push(Line { series: second, name: "miss", color: "s2", weight: Weight::Normal });
+        chart.stacked = true;
+        let areas = areas(&chart);
+        assert_eq!(areas[0], "M0 40L200 50L200 100L0 100ZM600 60L800 60L800 100L600 100Z");
+        assert_eq!(areas[1], "M0 0L200 0L200 50L0 40ZM600 0L800 0L800 60L600 60Z");
+        assert_eq!(paint(&chart).matches("ar stack").count(), 2);
     }
 
     #[test]

@@ -22,21 +22,26 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// What the chart shows: name, range, extremes, newest value, rule.
+/// What the chart shows: name, range, extremes, newest value, rule. Of several series the newest values.
 #[must_use]
 pub fn sentence(plot: &Plot) -> String {
-    let metric = plot.series.metric.metric();
+    let unit = plot.unit();
     let range = format::range(plot.from, plot.to, plot.today);
-    let written = |value| format::value(value, metric.unit).to_string();
-    let mut text = match plot.series.summary() {
-        Some(summary) => format!(
+    let written = |value| format::value(value, unit).to_string();
+    let newest: Vec<String> = plot
+        .lines()
+        .filter_map(|line| Some(format!("{} {}", line.name, written(line.series.summary()?.last))))
+        .collect();
+    let mut text = match plot.lead.series.summary() {
+        Some(summary) if plot.rest.is_empty() => format!(
             "{}, {range}: between {} and {}, newest {}",
-            metric.name,
+            plot.name,
             written(summary.min),
             written(summary.max),
             written(summary.last)
         ),
-        None => format!("{}, {range}: no data", metric.name),
+        _ if !newest.is_empty() => format!("{}, {range}: newest {}", plot.name, newest.join(", ")),
+        _ => format!("{}, {range}: no data", plot.name),
     };
     if let Some(rule) = &plot.rule {
         text.push_str("; ");
@@ -49,13 +54,22 @@ pub fn sentence(plot: &Plot) -> String {
 #[cfg(any(feature = "hydrate", test))]
 #[must_use]
 pub fn tooltip(plot: &Plot, slot: usize) -> String {
-    let Some(value) = plot.series.avg.get(slot).copied() else { return String::new() };
-    let metric = plot.series.metric.metric();
-    let at = plot.series.at(slot);
-    let write = if plot.series.step_ms < 60_000 { format::moment_seconds } else { format::moment };
-    let when = write(at, plot.today);
-    let mut text = format!("<b>{}</b><br>{}", escape(&when), escape(&format::value_or_missing(value, metric.unit)));
-    let (low, high) = (plot.series.min.get(slot).copied().flatten(), plot.series.max.get(slot).copied().flatten());
+    let lead = &plot.lead.series;
+    let Some(value) = lead.avg.get(slot).copied() else { return String::new() };
+    let metric = lead.metric.metric();
+    let at = lead.at(slot);
+    let write = if lead.step_ms < 60_000 { format::moment_seconds } else { format::moment };
+    let mut text = format!("<b>{}</b>", escape(&write(at, plot.today)));
+    if !plot.rest.is_empty() {
+        for line in plot.lines() {
+            let value = format::value_or_missing(line.series.avg.get(slot).copied().flatten(), metric.unit);
+            text.push_str(&format!("<br>{} {}", escape(line.name), escape(&value)));
+        }
+        return text;
+    }
+    text.push_str("<br>");
+    text.push_str(&escape(&format::value_or_missing(value, metric.unit)));
+    let (low, high) = (lead.min.get(slot).copied().flatten(), lead.max.get(slot).copied().flatten());
     if let (Some(low), Some(high)) = (low, high)
         && metric.kind == Kind::Gauge
         && low < high
@@ -72,25 +86,27 @@ pub fn tooltip(plot: &Plot, slot: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Floor, Rule, Scale};
+    use super::super::{Floor, Line, Rule, Scale, Weight};
     use super::*;
     use headroom_model::{MetricId, Timestamp, metric::Unit, series::Series};
 
+    const TO: Timestamp = Timestamp(1_795_098_728_250);
+
+    fn line(metric: MetricId, name: &'static str, avg: Vec<Option<f64>>) -> Line {
+        let (min, max) = (vec![Some(400.0); avg.len()], vec![Some(700.0); avg.len()]);
+        let series = Series { metric, from: TO.plus_millis(-21_600_000), step_ms: 7_200_000, min, max, avg };
+        Line { series, name, color: "s1", weight: Weight::Normal }
+    }
+
     fn plot(avg: Vec<Option<f64>>) -> Plot {
-        let to = Timestamp(1_795_098_728_250);
-        let from = to.plus_millis(-21_600_000);
+        let (from, to) = (TO.plus_millis(-21_600_000), TO);
         Plot {
-            series: Series {
-                metric: MetricId::QueryLatencyP95,
-                from,
-                step_ms: 7_200_000,
-                min: vec![Some(400.0); avg.len()],
-                max: vec![Some(700.0); avg.len()],
-                avg,
-            },
+            name: "Query latency p95",
+            lead: line(MetricId::QueryLatencyP95, "p95", avg),
+            rest: vec![],
+            stacked: false,
             from,
             to,
-            color: "s1",
             scale: Scale::fit(0.0, 700.0, Unit::Milliseconds, Floor::Zero),
             rule: Some(Rule { value: 500.0, label: "target 500 ms".into(), hard: false, good_below: true }),
             marks: vec![],
@@ -116,12 +132,21 @@ mod tests {
     }
 
     #[test]
+    fn several_series_are_told_by_name() {
+        let mut plot = plot(vec![Some(410.0), Some(640.0)]);
+        plot.rest.push(line(MetricId::QueryLatencyP99, "p99", vec![Some(900.0), None]));
+        plot.rule = None;
+        assert_eq!(sentence(&plot), "Query latency p95, 08:32 – 14:32: newest p95 640 ms, p99 900 ms");
+        assert_eq!(tooltip(&plot, 1), "<b>10:32</b><br>p95 640 ms<br>p99 –");
+    }
+
+    #[test]
     fn a_past_day_is_named() {
         let mut plot = plot(vec![Some(410.0)]);
         plot.today = plot.to.plus_millis(86_400_000);
         assert!(sentence(&plot).starts_with("Query latency p95, 19 Nov 08:32 – 14:32: "), "{}", sentence(&plot));
         assert!(tooltip(&plot, 0).starts_with("<b>19 Nov 08:32</b>"));
-        plot.series.step_ms = 5000;
+        plot.lead.series.step_ms = 5000;
         assert!(tooltip(&plot, 0).starts_with("<b>19 Nov 08:32:08</b>"));
     }
 }

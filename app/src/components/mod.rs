@@ -2,11 +2,19 @@
 
 pub mod banner;
 pub mod chart;
+pub mod clear;
+pub mod command;
 pub mod copy;
 pub mod estimate;
 pub mod failure;
+pub mod figure;
 pub mod icon;
+pub mod notices;
 pub mod operation;
 pub mod skeleton;
+pub mod small_chart;
+pub mod sort;
 pub mod spark;
 pub mod status;
+pub mod steps;
+pub mod warm;

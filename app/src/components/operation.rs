@@ -48,11 +48,9 @@ fn spoken(operation: &Operation) -> String {
     }
 }
 
-/// One operation in a list of actions.
+/// How far an operation is: a bar, its figures, and words at quarters.
 #[component]
-pub fn OperationRow(#[prop(into)] operation: Signal<Operation>) -> impl IntoView {
-    let frame = use_frame();
-    let refused = RwSignal::new(None::<AppError>);
+pub fn Progress(#[prop(into)] operation: Signal<Operation>) -> impl IntoView {
     let state = Memo::new(move |_| operation.with(|operation| operation.state));
     let speech = Memo::new(move |_| operation.with(spoken));
     let (text, remaining) = (Memo::new(move |_| operation.with(done)), Memo::new(move |_| operation.with(left)));
@@ -64,6 +62,40 @@ pub fn OperationRow(#[prop(into)] operation: Signal<Operation>) -> impl IntoView
         OperationState::Succeeded => "prog done",
         OperationState::Failed | OperationState::Cancelled => "prog fail",
     };
+    let width = move || {
+        let full = state.get() == OperationState::Succeeded;
+        percent.get().map(|percent| format!("inline-size:{percent}%")).or(full.then(|| "inline-size:100%".to_owned()))
+    };
+    view! {
+        <div class=class>
+            <div
+                class="track"
+                role="progressbar"
+                aria-valuemin="0"
+                aria-valuemax="100"
+                aria-valuenow=move || percent.get().map(|percent| percent.to_string())
+                aria-label=move || operation.with(|operation| operation.title.clone())
+            >
+                <i style=width></i>
+            </div>
+            <div class="meta">
+                <span>{text}</span>
+                <span>{remaining}</span>
+            </div>
+            <span class="vh" role="status">
+                {speech}
+            </span>
+        </div>
+    }
+    .into_any()
+}
+
+/// One operation in a list of actions.
+#[component]
+pub fn OperationRow(#[prop(into)] operation: Signal<Operation>) -> impl IntoView {
+    let frame = use_frame();
+    let refused = RwSignal::new(None::<AppError>);
+    let state = Memo::new(move |_| operation.with(|operation| operation.state));
     let may_cancel = move || {
         !state.get().is_final() && operation.with(|operation| frame.may(operation.cancel_role)) && frame.alive.get()
     };
@@ -86,31 +118,7 @@ pub fn OperationRow(#[prop(into)] operation: Signal<Operation>) -> impl IntoView
                     </button>
                 </Show>
             </div>
-            <div class=class>
-                <div
-                    class="track"
-                    role="progressbar"
-                    aria-valuemin="0"
-                    aria-valuemax="100"
-                    aria-valuenow=move || percent.get().map(|percent| percent.to_string())
-                    aria-label=move || operation.with(|operation| operation.title.clone())
-                >
-                    <i style=move || {
-                        let full = state.get() == OperationState::Succeeded;
-                        percent
-                            .get()
-                            .map(|percent| format!("inline-size:{percent}%"))
-                            .or(full.then(|| "inline-size:100%".to_owned()))
-                    }></i>
-                </div>
-                <div class="meta">
-                    <span>{text}</span>
-                    <span>{remaining}</span>
-                </div>
-                <span class="vh" role="status">
-                    {speech}
-                </span>
-            </div>
+            <Progress operation/>
             {move || refused.get().map(|error| view! { <Mark status=Some(Band::Critical) text=error.message/> })}
         </div>
     }

@@ -1,15 +1,20 @@
 //! Server functions: thin public endpoints. Each authorises, validates, bounds and makes one call into the engine.
 
+mod cache;
 mod cancel_operation;
-mod last_reset;
+mod last_action;
 mod overview;
 mod preview_reset;
 mod reset_statistics;
 mod shell;
 mod timeline;
 
+pub use cache::{
+    CLEAR_CACHE, START_WARMUP, cache_key, cache_keys, cache_report, cache_tags, clear_cache, preview_clear,
+    preview_warmup, start_warmup, warmup_status,
+};
 pub use cancel_operation::cancel_operation;
-pub use last_reset::last_reset;
+pub use last_action::last_action;
 pub use overview::overview;
 pub use preview_reset::preview_reset;
 pub use reset_statistics::{PATH as RESET_STATISTICS, reset_statistics};
@@ -23,13 +28,22 @@ use headroom_model::Role;
 /// The path of every server function and the least role it needs. The server's middleware enforces the list and refuses
 /// what is not on it.
 pub const ROLES: &[(&str, Role)] = &[
+    ("/api/fn/cache_key", Role::Viewer),
+    ("/api/fn/cache_keys", Role::Viewer),
+    ("/api/fn/cache_report", Role::Viewer),
+    ("/api/fn/cache_tags", Role::Viewer),
     ("/api/fn/cancel_operation", Role::Operator),
-    ("/api/fn/last_reset", Role::Viewer),
+    (CLEAR_CACHE, Role::Operator),
+    ("/api/fn/last_action", Role::Viewer),
     ("/api/fn/overview", Role::Viewer),
+    ("/api/fn/preview_clear", Role::Operator),
     ("/api/fn/preview_reset", Role::Operator),
+    ("/api/fn/preview_warmup", Role::Operator),
     (RESET_STATISTICS, Role::Operator),
     ("/api/fn/shell", Role::Viewer),
+    (START_WARMUP, Role::Operator),
     ("/api/fn/timeline", Role::Viewer),
+    ("/api/fn/warmup_status", Role::Viewer),
 ];
 
 #[cfg(all(test, feature = "ssr"))]

@@ -13,23 +13,11 @@ pub async fn reset_statistics(
     scope: ResetScope,
     reason: Option<String>,
 ) -> Result<ActionOutcome, AppError> {
-    use crate::{
-        context::{PageContext, is_plain_form},
-        error::ErrorCode,
-    };
-    use headroom_engine::actions::{self, Request};
-
-    /// Longest reason that is recorded, in characters.
-    const REASON: usize = 500;
-
+    use crate::context::{PageContext, is_plain_form};
     let context = PageContext::require(headroom_model::Role::Operator)?;
     let target = context.target(target.as_deref())?;
-    let reason = reason.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-    if reason.as_ref().is_some_and(|text| text.chars().count() > REASON) {
-        return Err(AppError::new(ErrorCode::Invalid, format!("A reason has at most {REASON} characters.")).answered());
-    }
-    let request = Request { actor: context.actor, origin: context.origin, reason };
-    let outcome = actions::reset(&context.console, &target, scope, &request).await?;
+    let request = context.asks(reason)?;
+    let outcome = headroom_engine::actions::reset(&context.console, &target, scope, &request).await?;
     if is_plain_form() {
         leptos_axum::redirect(&format!(
             "/confirm/reset?target={target}&scope={}&done={}",

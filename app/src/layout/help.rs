@@ -6,8 +6,9 @@ use leptos::{ev, prelude::*};
 /// The dialog's id.
 pub const ID: &str = "keyboard";
 
-const KEYS: [(&[&str], &str); 10] = [
+const KEYS: [(&[&str], &str); 11] = [
     (&["g", "o"], "Overview"),
+    (&["g", "c"], "Cache"),
     (&["g", "t"], "Choose the target"),
     (&["t"], "Time range"),
     (&["z"], "Zoom out: twice the range"),

@@ -1,11 +1,13 @@
 //! Pages: lazy routes, each its own chunk.
 
+mod cache;
 mod confirm;
 mod login;
 mod missing;
 mod overview;
 
-pub use confirm::ConfirmReset;
+pub use cache::CachePage;
+pub use confirm::{ConfirmClear, ConfirmReset, ConfirmWarm};
 pub use login::LoginPage;
 pub use missing::Missing;
 pub use overview::OverviewPage;

@@ -1,8 +1,18 @@
 //! The actions panel: what can be done to this target, and what is being done.
 
 use super::{reset::ResetRow, store::use_store};
-use crate::{components::operation::OperationRow, layout::use_frame};
-use headroom_model::{Timestamp, operation::Operation};
+use crate::{
+    components::{
+        clear::{ClearButton, ClearDialog, Clearing},
+        command::CommandRow,
+        operation::OperationRow,
+        steps::FailedText,
+        warm::WarmMenu,
+    },
+    error::AppError,
+    layout::use_frame,
+};
+use headroom_model::{MetricId, Role, Timestamp, cache::ClearScope, format, operation::Operation};
 use leptos::prelude::*;
 
 /// Ended operations stay this long.
@@ -48,9 +58,62 @@ pub fn Actions() -> impl IntoView {
                             })
                     }
                 />
+                <WarmRow/>
+                <ClearRow/>
                 <ResetRow/>
             </div>
         </section>
+    }
+    .into_any()
+}
+
+/// Warm cache: the menu, and why a start was refused. A warmup that runs stands above, as an operation.
+#[component]
+fn WarmRow() -> impl IntoView {
+    let (frame, store) = (use_frame(), use_store());
+    let refused = RwSignal::new(None::<AppError>);
+    let started = Callback::new(move |answer: Result<Operation, AppError>| match answer {
+        Ok(operation) => {
+            refused.try_set(None);
+            store.keep_operation(operation);
+        }
+        Err(error) => {
+            refused.try_set(Some(error));
+        }
+    });
+    let text = move || match refused.get() {
+        Some(error) => view! { <FailedText said="Not started".to_owned() error/> }.into_any(),
+        None => view! { <p>"Loads pages of datasets before anyone asks for them"</p> }.into_any(),
+    };
+    let acts = move || {
+        if !frame.may(Role::Operator) {
+            return view! { <span class="note">"Needs the role operator"</span> }.into_any();
+        }
+        view! { <WarmMenu target=store.target started size="s"/> }.into_any()
+    };
+    view! { <CommandRow id="warm" title="Warm cache" text acts/> }.into_any()
+}
+
+/// Clear cache: the dialog.
+#[component]
+fn ClearRow() -> impl IntoView {
+    let (frame, store) = (use_frame(), use_store());
+    let clearing = Clearing::new(store.target, Callback::new(move |()| store.read()));
+    let figure = move |metric: MetricId| store.present.live.with(|live| live.figures.get(&metric).copied());
+    let held = Memo::new(move |_| match (figure(MetricId::CacheKeys), figure(MetricId::CacheMemory)) {
+        (Some(keys), Some(bytes)) => format!("{} keys in memory, {}", format::number(keys), format::bytes(bytes)),
+        _ => "By tag, dataset or pattern, on all instances".to_owned(),
+    });
+    let acts = move || {
+        if !frame.may(Role::Operator) {
+            return view! { <span class="note">"Needs the role operator"</span> }.into_any();
+        }
+        view! { <ClearButton clearing scope=ClearScope::All label="Clear…" class="s danger" name="Clear cache…"/> }
+            .into_any()
+    };
+    view! {
+        <CommandRow id="clear-row" title="Clear cache" text=move || view! { <p>{held}</p> } acts/>
+        <ClearDialog clearing/>
     }
     .into_any()
 }

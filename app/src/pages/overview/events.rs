@@ -51,7 +51,10 @@ fn second_line(event: &Event) -> String {
 pub fn Events() -> impl IntoView {
     let (frame, store) = (use_frame(), use_store());
     let events = Memo::new(move |_| {
-        store.past.with(|past| past.as_ref().map(|past| past.events.iter().take(LISTED).cloned().collect::<Vec<_>>()))
+        store
+            .past
+            .timeline
+            .with(|past| past.as_ref().map(|past| past.events.iter().take(LISTED).cloned().collect::<Vec<_>>()))
     });
     let minute = Memo::new(move |_| frame.now.get().floor_to(60_000));
     let row = move |event: Event| {

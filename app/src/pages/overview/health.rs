@@ -82,21 +82,24 @@ fn unscored(health: &Health) -> String {
 #[component]
 pub fn HealthRow() -> impl IntoView {
     let (frame, store) = (use_frame(), use_store());
-    let health = Memo::new(move |_| store.live.with(|live| live.health.clone()));
+    let health = Memo::new(move |_| store.present.live.with(|live| live.health.clone()));
     let score = Memo::new(move |_| health.with(|health| health.score));
     let band = Memo::new(move |_| score.get().map(Band::of));
     let minute = Memo::new(move |_| frame.now.get().floor_to(60_000));
-    let scores = Memo::new(move |_| store.series(MetricId::HealthScore));
+    let scores = Memo::new(move |_| store.past.series(MetricId::HealthScore));
     let bounds = Memo::new(move |_| {
         let low = scores.with(|s| s.as_ref().and_then(|s| s.summary()).map_or(60.0, |s| s.min.min(60.0)));
         (low, 100.0)
     });
     let trend = Memo::new(move |_| {
-        let events = store.past.with(|past| past.as_ref().map(|past| past.events.clone()).unwrap_or_default());
+        let events = store.past.timeline.with(|past| past.as_ref().map(|past| past.events.clone()).unwrap_or_default());
         scores.with(|scores| trend(score.get(), scores.as_ref(), &events, minute.get()))
     });
     let counts = Memo::new(move |_| {
-        store.live.with(|live| [Band::Critical, Band::Degraded].map(|band| (band, active_of(&live.issues, band))))
+        store
+            .present
+            .live
+            .with(|live| [Band::Critical, Band::Degraded].map(|band| (band, active_of(&live.issues, band))))
     });
     let figure = move || score.get().map_or_else(|| "–".to_owned(), |score| score.to_string());
     let painted = Memo::new(move |_| health.with(paint_scale));
@@ -109,7 +112,7 @@ pub fn HealthRow() -> impl IntoView {
                 </div>
                 <Mark status=band/>
                 <p class="delta">
-                    {move || match (store.as_of(), score.get()) {
+                    {move || match (store.present.as_of(), score.get()) {
                         (Some(as_of), _) => as_of,
                         (None, Some(_)) => trend.get().unwrap_or_default(),
                         (None, None) => health.with(unscored),

@@ -97,7 +97,7 @@ impl Alarm {
 #[component]
 pub fn Issues() -> impl IntoView {
     let (frame, store) = (use_frame(), use_store());
-    let issues = Memo::new(move |_| store.live.with(|live| live.issues.clone()));
+    let issues = Memo::new(move |_| store.present.live.with(|live| live.issues.clone()));
     let alarm = Memo::new(move |before: Option<&Alarm>| issues.with(|issues| Alarm::next(before, issues)));
     let spoken = Memo::new(move |_| alarm.with(|alarm| alarm.sentence.clone()));
     let filter: Memo<Filter> = Memo::new(move |_| {

@@ -4,7 +4,6 @@ mod actions;
 mod events;
 mod health;
 mod issues;
-mod outage;
 mod reset;
 mod store;
 mod tiles;
@@ -12,14 +11,21 @@ mod trends;
 mod words;
 
 use crate::{
-    components::failure::Failure, components::skeleton::PageSkeleton, error::AppError, functions::overview,
-    layout::use_frame, url,
+    components::{
+        failure::Failure,
+        notices::{NotRead, Outages, RangeRefused},
+        skeleton::PageSkeleton,
+    },
+    error::AppError,
+    functions::overview,
+    layout::use_frame,
+    url,
 };
 use headroom_model::overview::{Overview, Timeline};
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::{LazyRoute, lazy_route};
-use store::{Store, read_timeline};
+use store::{Store, read_past};
 
 /// The page.
 #[derive(Debug)]
@@ -54,7 +60,7 @@ fn TargetPage(target: String) -> impl IntoView {
     });
     let past = Resource::new_blocking(
         || (),
-        move |()| read_timeline(Some(target.clone()), query.with_untracked(url::written_range)),
+        move |()| read_past(Some(target.clone()), query.with_untracked(url::written_range)),
     );
     let retry = Callback::new(move |()| {
         present.refetch();
@@ -78,10 +84,13 @@ fn TargetPage(target: String) -> impl IntoView {
 #[component]
 fn Loaded(present: Overview, past: Result<Timeline, AppError>) -> impl IntoView {
     let store = Store::provide(present, past);
-    let is_stale = move || store.stale_since.get().is_some();
+    let retry = Callback::new(move |()| store.read());
+    let is_stale = move || store.present.is_stale();
     view! {
-        <outage::Outages/>
-        <outage::PageNotices/>
+        <Outages present=store.present/>
+        <RangeRefused/>
+        <NotRead error=store.present_reads.error what="Figures could not be read again." retry/>
+        <NotRead error=store.past.reads.error what="History could not be read." retry/>
         <section class="sheet" class:is-stale=is_stale aria-labelledby="h-health">
             <health::HealthRow/>
             <tiles::Tiles/>

@@ -4,17 +4,17 @@
 use super::store::use_store;
 use crate::{
     components::{
+        command::CommandRow,
         icon::{Glyph, Icon},
-        status::Mark,
+        steps::{DoneText, FailedText, ReasonField, Step, Steps},
     },
-    error::AppError,
     functions::{preview_reset, reset_statistics},
     layout::use_frame,
     url,
 };
 use headroom_model::{
-    Band, Role,
-    action::{ActionOutcome, ResetPreview, ResetScope},
+    Role,
+    action::{ResetPreview, ResetScope},
     format,
 };
 use leptos::{ev, prelude::*};
@@ -22,17 +22,6 @@ use std::time::Duration;
 
 /// How long an outcome stays before the row rests again.
 const DONE_STAYS: Duration = Duration::from_secs(10);
-
-/// Where the row stands.
-#[derive(Clone, Debug, PartialEq)]
-enum Step {
-    Idle,
-    Asking(ResetScope),
-    Confirm(ResetPreview),
-    Running(ResetPreview),
-    Done(ResetScope, ActionOutcome),
-    Failed(ResetScope, AppError),
-}
 
 /// The control that the row offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,15 +32,13 @@ enum Control {
     Retry(ResetScope),
 }
 
-impl Step {
-    fn control(&self) -> Control {
-        match self {
-            Step::Idle | Step::Done(..) => Control::Menu,
-            Step::Asking(_) => Control::Busy("Counting…"),
-            Step::Confirm(_) => Control::Question,
-            Step::Running(_) => Control::Busy("Resetting…"),
-            Step::Failed(scope, _) => Control::Retry(*scope),
-        }
+fn control(step: &Step<ResetScope, ResetPreview>) -> Control {
+    match step {
+        Step::Idle | Step::Done(..) => Control::Menu,
+        Step::Asking(_) => Control::Busy("Counting…"),
+        Step::Confirm(..) => Control::Question,
+        Step::Running(..) => Control::Busy("Resetting…"),
+        Step::Failed(scope, _) => Control::Retry(*scope),
     }
 }
 
@@ -73,50 +60,30 @@ pub fn ResetRow() -> impl IntoView {
     let (frame, store) = (use_frame(), use_store());
     // The row lives as long as its target is shown, so preview and reset are about the same one.
     let target = store.target;
-    let step = RwSignal::new(Step::Idle);
-    let reason = RwSignal::new(String::new());
+    let steps = Steps::<ResetScope, ResetPreview>::new();
     let minute = Memo::new(move |_| frame.now.get().floor_to(60_000));
-    let last = Memo::new(move |_| store.live.with(|live| live.target.statements_reset_at));
+    let last = Memo::new(move |_| store.present.live.with(|live| live.target.statements_reset_at));
 
     let ask = move |scope: ResetScope| {
-        reason.set(String::new());
-        step.set(Step::Asking(scope));
-        let target = target.try_get_value();
-        leptos::task::spawn_local(async move {
-            let next = match preview_reset(target, scope).await {
-                Ok(preview) => Step::Confirm(preview),
-                Err(error) => Step::Failed(scope, error),
-            };
-            step.try_set(next);
+        steps.reason.set(String::new());
+        steps.ask(scope, preview_reset(target.try_get_value(), scope));
+    };
+    let run = move |scope: ResetScope| {
+        let act = reset_statistics(target.try_get_value(), scope, Some(steps.reason.get_untracked()));
+        steps.run(act, move |_| {
+            store.read();
+            let done = steps.step.try_get_untracked();
+            set_timeout(
+                move || {
+                    if done.is_some() && steps.step.try_get_untracked() == done {
+                        steps.rest();
+                    }
+                },
+                DONE_STAYS,
+            );
         });
     };
-    let run = move |preview: ResetPreview| {
-        let scope = preview.scope;
-        step.set(Step::Running(preview));
-        let (target, why) = (target.try_get_value(), Some(reason.get_untracked()));
-        leptos::task::spawn_local(async move {
-            match reset_statistics(target, scope, why).await {
-                Ok(outcome) => {
-                    let done = Step::Done(scope, outcome);
-                    step.try_set(done.clone());
-                    store.read();
-                    set_timeout(
-                        move || {
-                            if step.try_with_untracked(|step| *step == done) == Some(true) {
-                                step.set(Step::Idle);
-                            }
-                        },
-                        DONE_STAYS,
-                    );
-                }
-                Err(error) => {
-                    step.try_set(Step::Failed(scope, error));
-                }
-            }
-        });
-    };
-    let rest = move |_| step.set(Step::Idle);
-    let control = Memo::new(move |_| step.with(Step::control));
+    let control = Memo::new(move |_| steps.step.with(control));
     // Each step takes the control away that had the focus.
     #[cfg(feature = "hydrate")]
     Effect::watch(move || control.get(), |_, _, _| crate::browser::page::refocus(ID), false);
@@ -159,8 +126,7 @@ pub fn ResetRow() -> impl IntoView {
         .into_any()
     };
 
-    let text = move || {
-        match step.get() {
+    let text = move || match steps.step.get() {
         Step::Idle => {
             let last = match last.get() {
                 Some(at) => format!("pg_stat_statements, last reset {}", format::moment(at, minute.get())),
@@ -169,36 +135,15 @@ pub fn ResetRow() -> impl IntoView {
             view! { <p>{last}</p> }.into_any()
         }
         Step::Asking(scope) => view! { <p>{format!("Counting {}…", scope.label())}</p> }.into_any(),
-        Step::Confirm(preview) => view! { <p>{preview.effect}</p> }.into_any(),
-        Step::Running(preview) => {
-            view! { <p>{format!("Resetting {}, {} entries", preview.scope.label(), format::count(preview.entries))}</p> }
-                .into_any()
+        Step::Confirm(_, preview) => view! { <p>{preview.effect}</p> }.into_any(),
+        Step::Running(scope, preview) => {
+            let said = format!("Resetting {}, {} entries", scope.label(), format::count(preview.entries));
+            view! { <p>{said}</p> }.into_any()
         }
-        Step::Done(scope, outcome) => {
-            let said = format!("{} reset at {}", scope.label(), format::clock_seconds(outcome.at));
-            view! {
-                <p>
-                    <Mark status=Some(Band::Excellent) text=said/>
-                    <br/>
-                    {outcome.effect}
-                    <br/>
-                    <span class="note">{format!("Audit entry {}", outcome.audit_id)}</span>
-                </p>
-            }
-            .into_any()
-        }
+        Step::Done(scope, outcome) => view! { <DoneText said=format!("{} reset", scope.label()) outcome/> }.into_any(),
         Step::Failed(scope, error) => {
-            let said = format!("{} not reset", scope.label());
-            view! {
-                <p>
-                    <Mark status=Some(Band::Critical) text=said/>
-                    <br/>
-                    {error.message}
-                </p>
-            }
-            .into_any()
+            view! { <FailedText said=format!("{} not reset", scope.label()) error/> }.into_any()
         }
-    }
     };
     let buttons = move || match control.get() {
         Control::Menu => menu().into_any(),
@@ -214,51 +159,32 @@ pub fn ResetRow() -> impl IntoView {
             <button type="button" class="btn s" on:click=move |_| ask(scope)>
                 "Try again"
             </button>
-            <button type="button" class="btn s" on:click=rest>
+            <button type="button" class="btn s" on:click=move |_| steps.rest()>
                 "Close"
             </button>
         }
         .into_any(),
     };
     let question = move || {
-        let Step::Confirm(preview) = step.get() else { return None };
-        Some(view! {
+        let Step::Confirm(scope, _) = steps.step.get() else { return ().into_any() };
+        view! {
             <form
                 class="ask"
                 on:submit=move |event: ev::SubmitEvent| {
                     event.prevent_default();
-                    run(preview.clone());
+                    run(scope);
                 }
             >
-                <div class="field">
-                    <label for="reset-reason">"Reason, recorded in the audit"</label>
-                    <input
-                        class="in"
-                        id="reset-reason"
-                        maxlength="500"
-                        autocomplete="off"
-                        prop:value=reason
-                        on:input=move |event| reason.set(event_target_value(&event))
-                    />
-                </div>
+                <ReasonField id="reset-reason" reason=steps.reason/>
                 <div class="acts">
                     <button class="btn s danger solid">"Reset now"</button>
-                    <button type="button" class="btn s" on:click=rest>
+                    <button type="button" class="btn s" on:click=move |_| steps.rest()>
                         "Keep"
                     </button>
                 </div>
             </form>
-        })
+        }
+        .into_any()
     };
-    view! {
-        <div class="cmd" id=ID style="padding-block-end:0">
-            <div role="status">
-                <h3>"Reset statistics"</h3>
-                {text}
-            </div>
-            <div class="acts">{buttons}</div>
-            {question}
-        </div>
-    }
-    .into_any()
+    view! { <CommandRow id=ID title="Reset statistics" text acts=buttons below=question/> }.into_any()
 }

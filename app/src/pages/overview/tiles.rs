@@ -3,14 +3,14 @@
 use super::store::{Store, use_store};
 use crate::components::{
     estimate::Estimate,
+    figure::{missed, of_limit},
     spark::Spark,
     status::{Mark, MarkOnly},
 };
 use headroom_model::{
     Band, Component, MetricId,
-    format::{self, MISSING, Written},
+    format::{self, MISSING},
     live::LiveUpdate,
-    metric::Unit,
     series::Series,
 };
 use leptos::prelude::*;
@@ -33,25 +33,11 @@ fn single(live: &LiveUpdate, name: &'static str, metric: MetricId) -> Figure {
     Figure { name, metric, text, missed: missed(live, &[metric]) }
 }
 
-/// The worst deduction about one of these metrics, unless its target is met again.
-fn missed(live: &LiveUpdate, metrics: &[MetricId]) -> Option<Band> {
-    let about = |metric: &MetricId| metrics.contains(metric);
-    live.health.deductions.iter().filter(|d| about(&d.metric) && d.met_since.is_none()).map(|d| d.band).min()
-}
-
 /// "168 of 200", "5.9 of 8 GiB"; without a limit the value alone.
-fn of_limit(live: &LiveUpdate, name: &'static str, value: MetricId, limit: MetricId, share: MetricId) -> Figure {
-    let unit = value.metric().unit;
-    let text = live.figures.get(&value).map(|used| match live.figures.get(&limit) {
-        Some(limit) if unit == Unit::Bytes => {
-            // Both in the limit's unit, so that they compare at a glance.
-            let Written { number, unit } = format::bytes(*limit);
-            let power = ["B", "KiB", "MiB", "GiB", "TiB"].iter().position(|known| *known == unit).unwrap_or(0);
-            let scaled = used / 1024f64.powi(i32::try_from(power).unwrap_or(0));
-            format!("{} of {number} {unit}", format::number(scaled))
-        }
-        Some(limit) => format!("{} of {}", format::value(*used, unit), format::value(*limit, unit)),
-        None => format::value(*used, unit).to_string(),
+fn with_limit(live: &LiveUpdate, name: &'static str, value: MetricId, limit: MetricId, share: MetricId) -> Figure {
+    let text = live.figures.get(&value).map(|used| {
+        let (number, rest) = of_limit(*used, live.figures.get(&limit).copied(), value.metric().unit);
+        format!("{number} {rest}").trim_end().to_owned()
     });
     Figure { name, metric: value, text, missed: missed(live, &[value, share]) }
 }
@@ -78,19 +64,24 @@ pub fn figures(component: Component, live: &LiveUpdate, deadlocks: Option<f64>, 
             if measured(M::HostCpu) {
                 single(live, "CPU", M::HostCpu)
             } else {
-                of_limit(live, "Connections", M::Connections, M::ConnectionsMax, M::ConnectionsUsed)
+                with_limit(live, "Connections", M::Connections, M::ConnectionsMax, M::ConnectionsUsed)
             },
         ],
         Component::Cache => vec![
-            single(live, "Hit rate", M::RedisHitRatio),
-            of_limit(live, "Memory", M::RedisMemory, M::RedisMemoryMax, M::RedisMemoryUsed),
+            // The console's own cache first: the other is of all users of that Redis.
+            if measured(M::CacheHitRate) {
+                single(live, "Hit rate", M::CacheHitRate)
+            } else {
+                single(live, "Redis hit rate", M::RedisHitRatio)
+            },
+            with_limit(live, "Redis memory", M::RedisMemory, M::RedisMemoryMax, M::RedisMemoryUsed),
             Figure {
                 missed: missed(live, &[M::RedisEvictions, M::RedisEvictionShare]),
-                ..single(live, "Evictions", M::RedisEvictions)
+                ..single(live, "Redis evictions", M::RedisEvictions)
             },
         ],
         Component::Application => vec![
-            of_limit(live, "Pool in use", M::PoolInUse, M::PoolMax, M::PoolUsed),
+            with_limit(live, "Pool in use", M::PoolInUse, M::PoolMax, M::PoolUsed),
             single(live, "Checkout wait p95", M::PoolWaitP95),
             single(live, "Errors", M::RequestErrors),
         ],
@@ -130,15 +121,18 @@ pub fn Tiles() -> impl IntoView {
 fn Tile(component: Component, scores: MetricId) -> impl IntoView {
     let store: Store = use_store();
     let health = Memo::new(move |_| {
-        store.live.with(|live| live.health.components.iter().find(|health| health.component == component).cloned())
+        store
+            .present
+            .live
+            .with(|live| live.health.components.iter().find(|health| health.component == component).cloned())
     });
     let score = Memo::new(move |_| health.with(|health| health.as_ref().and_then(|health| health.score)));
     let band = Memo::new(move |_| score.get().map(Band::of));
-    let line = Memo::new(move |_| store.series(scores));
+    let line = Memo::new(move |_| store.past.series(scores));
     let figures = Memo::new(move |_| {
-        let deadlocks = store.series(MetricId::Deadlocks);
-        let span = store.past.with(|past| past.as_ref().map_or(0, |past| past.range.millis()));
-        store.live.with(|live| figures(component, live, total(deadlocks.as_ref()), span))
+        let deadlocks = store.past.series(MetricId::Deadlocks);
+        let span = store.past.timeline.with(|past| past.as_ref().map_or(0, |past| past.range.millis()));
+        store.present.live.with(|live| figures(component, live, total(deadlocks.as_ref()), span))
     });
     let unknown = move || {
         health.with(|health| {
@@ -148,6 +142,7 @@ fn Tile(component: Component, scores: MetricId) -> impl IntoView {
     };
     let note = move || {
         store
+            .present
             .as_of()
             .or_else(|| health.with(|health| health.as_ref().map(|health| format!("{} % of score", health.weight))))
     };

@@ -104,7 +104,8 @@ pub fn issues_note(issues: &[Issue]) -> String {
 /// "dotted: deploy 13:08; dashed: target": what the rules in the small charts stand for.
 #[must_use]
 pub fn marks_note(events: &[Event], now: Timestamp) -> String {
-    let newest = events.iter().map(|event| &event.event).find(|event| super::trends::marks(event.kind));
+    let newest =
+        events.iter().map(|event| &event.event).find(|event| crate::components::small_chart::is_marked(event.kind));
     match newest {
         Some(event) => {
             format!(

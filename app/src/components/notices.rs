@@ -1,16 +1,11 @@
 //! What concerns the page as a whole: a server that does not answer, data that could not be read, a range that was not
 //! understood.
 
-use super::store::use_store;
-use crate::{
-    components::{
-        banner::Banner,
-        icon::{Glyph, Icon},
-    },
-    error::AppError,
-    layout::use_frame,
-    url,
+use super::{
+    banner::Banner,
+    icon::{Glyph, Icon},
 };
+use crate::{data::present::Present, error::AppError, layout::use_frame, url};
 use headroom_model::{Band, Timestamp, format, target::Reach};
 use leptos::prelude::*;
 
@@ -23,11 +18,11 @@ fn outage(name: &str, reach: &Reach, now: Timestamp, meaning: &str) -> Option<St
 
 /// A banner for each server that does not answer. Goes by itself when it answers again.
 #[component]
-pub fn Outages() -> impl IntoView {
-    let (frame, store) = (use_frame(), use_store());
+pub fn Outages(present: Present) -> impl IntoView {
+    let frame = use_frame();
     let minute = Memo::new(move |_| frame.now.get().floor_to(60_000));
     let said = Memo::new(move |_| {
-        store.live.with(|live| {
+        present.live.with(|live| {
             let (info, now) = (&live.target, minute.get());
             let figures = match info.sampled_at {
                 Some(at) => format!("Figures are from {}.", format::moment_seconds(at, now)),
@@ -38,7 +33,7 @@ pub fn Outages() -> impl IntoView {
             [postgres.map(|text| (Band::Critical, text)), redis.map(|text| (Band::Degraded, text))]
         })
     });
-    let starting = Memo::new(move |_| store.live.with(|live| matches!(live.target.postgres, Reach::Starting)));
+    let starting = Memo::new(move |_| present.live.with(|live| matches!(live.target.postgres, Reach::Starting)));
     view! {
         {move || {
             said.get()
@@ -60,10 +55,10 @@ pub fn Outages() -> impl IntoView {
     .into_any()
 }
 
-/// Banners for what could not be read lately (old data stays) and for a range that was not understood.
+/// Says that the URL's range was not understood, and what is shown instead.
 #[component]
-pub fn PageNotices() -> impl IntoView {
-    let (frame, store) = (use_frame(), use_store());
+pub fn RangeRefused() -> impl IntoView {
+    let frame = use_frame();
     let refused = Memo::new(move |_| {
         // The clock matters only to ranges that end before they begin; a minute is fine enough.
         let minute = frame.now.get().floor_to(60_000);
@@ -73,30 +68,38 @@ pub fn PageNotices() -> impl IntoView {
             format!("The range cannot be used, so “{name}” is shown instead: {}.", refused.reason.trim_end_matches('.'))
         })
     });
-    let failed = move |error: AppError, what: &'static str| {
-        let text = format!("{what} {}", error.message);
-        let retry = move || {
-            view! {
-                <button type="button" class="btn s" on:click=move |_| store.read()>
-                    <Glyph icon=Icon::Refresh small=true/>
-                    "Try again"
-                </button>
-            }
-        };
+    view! { {move || refused.get().map(|words| view! { <Banner status=None>{words}</Banner> })} }.into_any()
+}
+
+/// Says that something could not be read lately; what was read before stays.
+#[component]
+pub fn NotRead(
+    #[prop(into)] error: Signal<Option<AppError>>,
+    /// What, in a sentence.
+    what: &'static str,
+    retry: Callback<()>,
+) -> impl IntoView {
+    let again = move || {
         view! {
-            <Banner status=Some(Band::Critical) alert=true action=retry>
-                {text}
-            </Banner>
+            <button type="button" class="btn s" on:click=move |_| retry.run(())>
+                <Glyph icon=Icon::Refresh small=true/>
+                "Try again"
+            </button>
         }
     };
     view! {
         {move || {
-            refused
+            error
                 .get()
-                .map(|words| view! { <Banner status=None>{words}</Banner> })
+                .map(|error| {
+                    let text = format!("{what} {}", error.message);
+                    view! {
+                        <Banner status=Some(Band::Critical) alert=true action=again>
+                            {text}
+                        </Banner>
+                    }
+                })
         }}
-        {move || store.present_error.get().map(|error| failed(error, "Figures could not be read again."))}
-        {move || store.past_error.get().map(|error| failed(error, "History could not be read."))}
     }
     .into_any()
 }

@@ -1,0 +1,106 @@
+//! Confirming a warmup: what it would load, the form that starts it, and how far it is.
+
+use super::{FORM, NotDone, Page, Returned, done};
+use crate::{
+    components::{operation::Progress, steps::ReasonField},
+    error::AppError,
+    functions::{START_WARMUP, preview_warmup, warmup_status},
+    layout::use_frame,
+    url,
+};
+use headroom_model::{
+    operation::Operation,
+    warmup::{WarmupPreview, WarmupStrategy},
+};
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::{LazyRoute, hooks::use_query_map, lazy_route};
+
+type Answers = (Result<WarmupPreview, AppError>, Option<Operation>);
+
+/// The page.
+pub struct ConfirmWarm {
+    answers: Resource<Answers>,
+}
+
+/// The warmup that the form has started.
+async fn started(target: Option<String>, id: Option<String>) -> Option<Operation> {
+    let id = id?;
+    let status = warmup_status(target).await.ok()?;
+    status.running.map(|run| run.operation).into_iter().chain(status.history).find(|operation| operation.id == id)
+}
+
+#[lazy_route]
+impl LazyRoute for ConfirmWarm {
+    fn data() -> Self {
+        let query = use_query_map();
+        let answers = Resource::new_blocking(
+            move || {
+                let strategy = query.with(|query| query.get_str("strategy").and_then(|name| name.parse().ok()));
+                (query.with(url::target), strategy.unwrap_or(WarmupStrategy::CriticalOnly), query.with(done))
+            },
+            |(target, strategy, done)| async move {
+                (preview_warmup(target.clone(), strategy).await, started(target, done).await)
+            },
+        );
+        ConfirmWarm { answers }
+    }
+
+    fn view(this: Self) -> AnyView {
+        let answers = this.answers;
+        let target = use_frame().target();
+        let heading = Signal::derive(move || format!("Warm cache on {}", target.get()));
+        view! {
+            <Title text="Warm cache"/>
+            <Page heading label="Warm cache" waiting="Counting keys…" back=("/cache", "Cache")>
+                {move || Suspend::new(async move {
+                    let (preview, started) = answers.await;
+                    view! {
+                        <Returned said="Not started"/>
+                        {started
+                            .map(|started| {
+                                view! {
+                                    <div role="status" style="inline-size:min(100%,34rem)">
+                                        <p>{started.title.clone()}</p>
+                                        <Progress operation=Signal::stored(started)/>
+                                    </div>
+                                }
+                            })}
+                        {match preview {
+                            Ok(preview) => view! { <WarmForm preview target/> }.into_any(),
+                            Err(error) => view! { <NotDone said="Cannot be counted" error/> }.into_any(),
+                        }}
+                    }
+                })}
+            </Page>
+        }
+        .into_any()
+    }
+}
+
+#[component]
+fn WarmForm(preview: WarmupPreview, target: Signal<String>) -> impl IntoView {
+    let chosen = preview.strategy;
+    let choice = |strategy: WarmupStrategy| {
+        let checked = strategy == chosen;
+        view! {
+            <label>
+                <input type="radio" name="strategy" value=strategy.as_str() checked=checked/>
+                <span>{strategy.label()}</span>
+                <small>{strategy.note()}</small>
+            </label>
+        }
+    };
+    view! {
+        <form method="post" action=START_WARMUP style=FORM>
+            <p>{format!("{}: {}", chosen.label(), preview.effect)}</p>
+            <input type="hidden" name="target" value=target/>
+            <div class="radio-list" role="radiogroup" aria-label="Strategy" style="inline-size:100%">
+                {WarmupStrategy::ALL.into_iter().map(choice).collect_view()}
+            </div>
+            <ReasonField id="reason"/>
+            <button class="btn primary">"Warm now"</button>
+        </form>
+    }
+    .into_any()
+}
