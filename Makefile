@@ -34,8 +34,9 @@ dev: build ## like run; rebuilds and restarts when a file changes
 	@exec scripts/dev $(ARGS)
 
 .PHONY: bench
-bench: release ## what watching costs, measured over a minute
-	$(STEP) "cost of watching"  node end2end/bench/cost.mjs $(ARGS)
+bench: release ## cost of watching, cache against its peers: docs/benchmarks.md (ARGS="--quick")
+	@scripts/setup --bench
+	$(STEP) "benchmarks"        node end2end/bench/run.mjs $(ARGS)
 
 .PHONY: release
 release: setup ## one file with everything inside: target/release/headroom

@@ -1,0 +1,105 @@
+// The benchmarks: what watching costs, the cache against its peers in process and over HTTP, an outage of Redis. Prints
+// one table with ratios and writes it to docs/benchmarks.md.
+//
+//   node end2end/bench/run.mjs [--quick] [--only cost,cache,http,outage]
+//
+// --quick takes two minutes and proves only that everything works; it and --only write to target/bench/ and leave docs/ alone.
+// HEADROOM_BIN: another binary than the release build. Needs redis-server; peers that are missing are left out and named.
+// Bounded: about 10 minutes once everything is built.
+
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { workFolder } from "../lib/console.mjs";
+import * as cache from "./cache.mjs";
+import * as cost from "./cost.mjs";
+import * as http from "./http.mjs";
+import { commit, gaps, lines, page, table } from "./lib/report.mjs";
+import { has, splitCores, startDemo, stopAll } from "./lib/stage.mjs";
+import * as outage from "./outage.mjs";
+
+// Debian keeps nginx and Varnish where a user's PATH does not look.
+process.env.PATH += ":/usr/sbin";
+
+const PARTS = ["cost", "cache", "http", "outage"];
+const root = resolve(import.meta.dirname, "../..");
+
+function fail(sentence) {
+  console.error(`bench: ${sentence}`);
+  process.exit(2);
+}
+
+function options() {
+  try {
+    const { values } = parseArgs({ options: { quick: { type: "boolean", default: false }, only: { type: "string" } } });
+    const only = values.only?.split(",") ?? PARTS;
+    const unknown = only.filter((part) => !PARTS.includes(part));
+    if (unknown.length > 0) fail(`there is no part ${unknown.join(", ")}; there are ${PARTS.join(", ")}`);
+    return { quick: values.quick, only };
+  } catch (error) {
+    return fail(error.message);
+  }
+}
+
+const { quick, only } = options();
+const target = resolve(process.env.CARGO_TARGET_DIR ?? join(root, "target"));
+const binary = resolve(process.env.HEADROOM_BIN ?? join(target, "release/headroom"));
+if (!existsSync(binary)) fail(`${binary} is missing: run \`make release\``);
+const work = workFolder();
+const begun = Date.now();
+const say = (what) => {
+  const seconds = Math.round((Date.now() - begun) / 1000);
+  console.error(`${String(Math.floor(seconds / 60)).padStart(3)}:${String(seconds % 60).padStart(2, "0")}  ${what}`);
+};
+const run = { binary, work, target, quick, say, cores: splitCores(), commit: process.env.HEADROOM_BIN ? null : commit() };
+
+async function finish() {
+  await stopAll();
+  rmSync(work, { recursive: true, force: true });
+}
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.once(signal, async () => {
+    // What is being measured fails now; that is no news.
+    process.once("uncaughtException", () => {});
+    process.exitCode = 130;
+    await finish();
+    process.exit();
+  });
+}
+
+const skipped = { missing: "left out by --only" };
+const results = { cost: skipped, cache: skipped, node: skipped, http: skipped, outage: skipped };
+try {
+  if (only.includes("cost")) {
+    say("what watching costs");
+    results.cost = await cost.measure(run);
+  }
+  const others = only.filter((part) => part !== "cost");
+  if (!has(process.env.HEADROOM_REDIS_BIN ?? "redis-server")) {
+    for (const part of others) results[part] = { missing: "redis-server is not installed" };
+  } else if (others.length > 0) {
+    if (others.includes("cache")) {
+      say("caches in one process");
+      results.cache = await cache.measure(run);
+    }
+    say("the demo's servers, without traffic");
+    const demo = await startDemo(run, "stage-demo", { pace: 0, cores: run.cores.asking });
+    if (others.includes("cache")) {
+      results.node = results.cache.missing ? results.cache : await cache.measureNode(run, demo, results.cache);
+    }
+    if (others.includes("http")) results.http = await http.measure(run, demo);
+    if (others.includes("outage")) results.outage = await outage.measure(run, demo);
+  }
+} finally {
+  await finish();
+}
+
+const isWhole = !quick && only.length === PARTS.length;
+const drafts = join(target, "bench");
+mkdirSync(drafts, { recursive: true });
+writeFileSync(join(drafts, "results.json"), JSON.stringify({ run: { ...run, say: undefined }, results }, null, 2));
+const file = isWhole ? join(root, "docs/benchmarks.md") : join(drafts, "benchmarks.md");
+writeFileSync(file, page(results, run));
+console.log(table(lines(results)));
+for (const [name, why] of gaps(results)) console.log(`${name}: not measured: ${why}`);
+say(`written to ${file}`);
