@@ -8,9 +8,11 @@ use headroom_model::{Timestamp, format, series::Summary};
 use leptos::{html, prelude::*};
 use leptos_router::hooks::use_location;
 
+/// A column of the legend.
+type Column = (&'static str, fn(&Summary) -> f64);
+
 /// What the legend says of a line.
-const COLUMNS: [(&str, fn(&Summary) -> f64); 4] =
-    [("min", |s| s.min), ("avg", |s| s.avg), ("max", |s| s.max), ("last", |s| s.last)];
+const COLUMNS: [Column; 4] = [("min", |s| s.min), ("avg", |s| s.avg), ("max", |s| s.max), ("last", |s| s.last)];
 
 /// Draws a plot. A stretch that is dragged over becomes the range of the page.
 #[component]

@@ -2,9 +2,9 @@ use crate::error::AppError;
 use headroom_model::overview::LastAction;
 use leptos::{prelude::*, server_fn::codec::GetUrl};
 
-/// How the action with this audit row ended, if it is among the newest rows; none where none is named.
+/// How the action of this kind with this audit row ended, if it is among the newest rows; none where none is named.
 #[server(name = ReadLastAction, prefix = "/api/fn", endpoint = "last_action", input = GetUrl)]
-pub async fn last_action(audit_id: Option<String>) -> Result<Option<LastAction>, AppError> {
+pub async fn last_action(action: String, audit_id: Option<String>) -> Result<Option<LastAction>, AppError> {
     use crate::{context::PageContext, error::ErrorCode};
 
     /// Audit rows looked through, newest first.
@@ -16,7 +16,7 @@ pub async fn last_action(audit_id: Option<String>) -> Result<Option<LastAction>,
         tracing::error!(%cause, "the audit could not be read");
         AppError::new(ErrorCode::Unavailable, "The state store does not answer.").answered()
     })?;
-    let row = rows.into_iter().find(|row| row.id.to_string() == audit_id);
+    let row = rows.into_iter().find(|row| row.id.to_string() == audit_id && row.audit.action == action);
     Ok(row.map(|row| LastAction {
         audit_id: row.id,
         at: row.audit.at,

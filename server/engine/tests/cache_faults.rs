@@ -24,13 +24,14 @@ use tokio::sync::Semaphore;
 use traffic::{Source, Traffic, eventually, healed, instance, plain};
 
 async fn start() -> (Redis, Servers) {
-    let redis = Redis::start(RedisOptions::default()).await.unwrap();
+    let redis = Redis::start(RedisOptions::default()).await.expect("redis-server is installed");
     let servers = Servers::Single(redis.url(0));
     (redis, servers)
 }
 
 async fn connect(redis: &Redis) -> MultiplexedConnection {
-    Client::open(redis.url(0)).unwrap().get_multiplexed_async_connection().await.unwrap()
+    let client = Client::open(redis.url(0)).expect("the sandbox's address can be read");
+    client.get_multiplexed_async_connection().await.expect("it answers")
 }
 
 /// The name under which a value of class `c` lies in Redis.

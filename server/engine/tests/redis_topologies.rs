@@ -28,10 +28,10 @@ fn pair(servers: &Servers) -> [Cache<Bytes>; 2] {
 }
 
 async fn talk<T: redis::FromRedisValue>(server: &Redis, command: &[&str]) -> T {
-    let client = Client::open(server.url(0)).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let client = Client::open(server.url(0)).expect("the sandbox's address can be read");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("it answers");
     let mut cmd = redis::cmd(command[0]);
-    cmd.arg(&command[1..]).query_async(&mut connection).await.unwrap()
+    cmd.arg(&command[1..]).query_async(&mut connection).await.expect("it answers")
 }
 
 /// Values, leases, invalidations, batches and patterns across two instances.
@@ -43,13 +43,13 @@ async fn shares_everything(servers: &Servers) {
     let source = Source { slow: Duration::from_millis(100), ..Source::default() };
     let callers = [&at_a, &at_b].into_iter().flat_map(|class| (0..100).map(|_| source.get(class, "k", &["t"])));
     for answer in futures::future::join_all(callers).await {
-        assert_eq!(answer.unwrap().0, 0);
+        assert_eq!(answer.expect("it answers").0, 0);
     }
     assert_eq!(source.calls.load(SeqCst), 1, "one load for two instances");
-    assert_eq!(source.get(&at_b, "k", &["t"]).await.unwrap(), (0, Origin::Memory));
+    assert_eq!(source.get(&at_b, "k", &["t"]).await.expect("it answers"), (0, Origin::Memory));
 
     for round in 1..=4 {
-        source.get(&at_b, "k", &["t"]).await.unwrap();
+        source.get(&at_b, "k", &["t"]).await.expect("it answers");
         source.value.store(round, SeqCst);
         assert!(match round {
             1 => at_a.invalidate("k").await,
@@ -57,23 +57,28 @@ async fn shares_everything(servers: &Servers) {
             3 => at_a.clear().await,
             _ => a.clear().await,
         });
-        assert_eq!(source.get(&at_a, "k", &["t"]).await.unwrap().0, round, "at once where it was decided");
-        eventually("invalidation at the other", async || source.get(&at_b, "k", &["t"]).await.unwrap().0 == round)
-            .await;
+        assert_eq!(source.get(&at_a, "k", &["t"]).await.expect("it answers").0, round, "at once where it was decided");
+        eventually("invalidation at the other", async || {
+            source.get(&at_b, "k", &["t"]).await.expect("it answers").0 == round
+        })
+        .await;
     }
 
     let values = (0..200).map(|n| (format!("b{n}"), Loaded::value(Bytes::from(n.to_string())))).collect();
-    assert_eq!(at_a.set_many(values, &["batch"]).await.unwrap(), 200);
+    assert_eq!(at_a.set_many(values, &["batch"]).await.expect("it answers"), 200);
     let names: Vec<String> = (0..201).map(|n| format!("b{n}")).collect();
     let found = at_b.get_many(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
     for (n, hit) in found[..200].iter().enumerate() {
-        let hit = hit.as_ref().unwrap();
-        assert_eq!((hit.value().unwrap(), hit.origin), (&Bytes::from(n.to_string()), Origin::Redis));
+        let hit = hit.as_ref().expect("the other instance has stored it");
+        assert_eq!(
+            (hit.value().expect("it is no negative entry"), hit.origin),
+            (&Bytes::from(n.to_string()), Origin::Redis)
+        );
     }
     assert!(found[200].is_none());
 
     assert_eq!(at_b.redis_keys().await, Some(201));
-    let matching = async |class: &Class<Bytes>| class.keys("b1?", 100).await.unwrap().0;
+    let matching = async |class: &Class<Bytes>| class.keys("b1?", 100).await.expect("it answers").0;
     assert_eq!(matching(&at_b).await, (10..20).map(|n| format!("b{n}")).collect::<Vec<_>>());
     assert!(at_a.invalidate("b13").await);
     eventually("one key fewer", async || matching(&at_b).await.len() == 9).await;
@@ -203,7 +208,7 @@ async fn a_cluster_is_one_cache() {
 
 /// Which node keeps the versions decides how far its loss reaches.
 async fn keeper_of_versions(cluster: &RedisCluster) -> usize {
-    cluster.keeper("hrc1:v:{test}:*").await.unwrap()
+    cluster.keeper("hrc1:v:{test}:*").await.expect("it answers")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -25,6 +25,7 @@ use utoipa::{IntoParams, ToSchema};
 const KEYS: usize = 20;
 /// Keys of a list at most.
 const KEYS_MAX: usize = 500;
+
 /// Cache
 ///
 /// Both tiers and every dataset of the target: hits, misses, loads, evictions, and the database time saved.

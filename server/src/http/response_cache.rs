@@ -1,6 +1,6 @@
 //! Answers of heavy reads, kept for a moment: many viewers of one page cost as much as one.
 //!
-//! An endpoint declares it ([`crate::endpoint::Endpoint::cached`]). Kept is what may be: a successful JSON answer to a GET,
+//! An endpoint declares it ([`crate::endpoint::Endpoint::cached()`]). Kept is what may be: a successful JSON answer to a GET,
 //! of bounded size, whose headers say nothing but that. The key is the address with its query in one order, the target it
 //! means and the caller's role; who calls must not matter to such an endpoint beyond that. Nothing is older than its time,
 //! and whatever is changed over HTTP empties the cache, so that an action shows at once.

@@ -231,7 +231,7 @@ fn Search() -> impl IntoView {
     let kept = move || {
         frame.query.with(|query| {
             let kept = query.latest_values().filter(|(key, _)| ![FIND, PAGE, OPEN].contains(&key.as_ref()));
-            kept.map(|(key, value)| view! { <input type="hidden" name=key.to_owned() value=value.to_owned()/> })
+            kept.map(|(key, value)| view! { <input type="hidden" name=key.to_string() value=value.to_owned()/> })
                 .collect_view()
         })
     };

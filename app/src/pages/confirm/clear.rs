@@ -39,7 +39,7 @@ impl LazyRoute for ConfirmClear {
         let answers = Resource::new_blocking(
             move || (query.with(url::target), fields.get(), query.with(done)),
             |(target, fields, done)| async move {
-                (preview_clear(target, fields).await, last_action(done).await.unwrap_or(None))
+                (preview_clear(target, fields).await, last_action("cache.clear".to_owned(), done).await.unwrap_or(None))
             },
         );
         ConfirmClear { fields, answers }

@@ -36,7 +36,7 @@ impl LazyRoute for ConfirmReset {
         let answers = Resource::new_blocking(
             move || (query.with(url::target), scope.get(), query.with(done)),
             |(target, scope, done)| async move {
-                (preview_reset(target, scope).await, last_action(done).await.unwrap_or(None))
+                (preview_reset(target, scope).await, last_action("stats.reset".to_owned(), done).await.unwrap_or(None))
             },
         );
         ConfirmReset { scope, answers }

@@ -76,7 +76,7 @@ impl<V: Cacheable> Class<V> {
                     self.count_hit(key, &entry, &counters.hits_memory);
                     if let Some(until) = class.settings.sliding_until {
                         entry.slide(now, until);
-                    } else if entry.due_early(now, &class.settings) && entry.begin_refresh() {
+                    } else if entry.due_early(now, inner.stretch(class, &entry), &class.settings) && entry.begin_refresh() {
                         self.refresh(key, tags, &entry, load);
                     }
                     class.stats.answered(begun);

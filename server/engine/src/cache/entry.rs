@@ -153,13 +153,14 @@ impl<V> Entry<V> {
         }
     }
 
-    /// Whether a fresh entry should be loaded again before its time: XFetch, or the eager share of its TTL.
-    pub fn due_early(&self, now: u64, settings: &ClassSettings) -> bool {
-        self.is_due_early(now, settings) && self.may_retry(now)
+    /// Whether a fresh entry should be loaded again before its time: XFetch, or the eager share of its TTL. `stretch` is
+    /// how much longer it is fresh than it says.
+    pub fn due_early(&self, now: u64, stretch: u64, settings: &ClassSettings) -> bool {
+        self.is_due_early(now, stretch, settings) && self.may_retry(now)
     }
 
-    fn is_due_early(&self, now: u64, settings: &ClassSettings) -> bool {
-        let left = self.expires().saturating_sub(now) as f64;
+    fn is_due_early(&self, now: u64, stretch: u64, settings: &ClassSettings) -> bool {
+        let left = self.expires().saturating_add(stretch).saturating_sub(now) as f64;
         if let Some(share) = settings.eager_after
             && left <= self.ttl as f64 * (1.0 - share)
         {

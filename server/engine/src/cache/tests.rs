@@ -250,6 +250,30 @@ async fn values_are_refreshed_before_their_time() {
 }
 
 #[tokio::test]
+async fn while_redis_is_lost_values_stay_fresh_for_longer_and_are_not_refreshed_at_their_old_end() {
+    // Nobody listens there.
+    let nowhere = Servers::Single("redis://127.0.0.1:1".into());
+    let cache: Cache<Bytes> = Cache::start(CacheSettings::default(), Some(&nowhere), Clock::system()).unwrap();
+    let class = cache.class("a", ClassSettings { beta: 1.0, eager_after: Some(0.9), ..plain() });
+    let source = Source::default();
+    let redis = cache.inner.remote.as_ref().unwrap();
+    while !redis.breaker.is_open() {
+        let _ = redis.beat().await;
+    }
+    get(&class, &source, &[]).await.unwrap();
+    let ttl = class.settings().ttl;
+    // Past its end, and far from the end of the time it is given on top.
+    cache.inner.time.advance(ttl + ttl / 4);
+    for _ in 0..100 {
+        assert_eq!(get(&class, &source, &[]).await.unwrap(), ("1".into(), Origin::Memory));
+    }
+    assert_eq!(class.report().counters.refreshes, 0);
+    cache.inner.time.advance(ttl * 3 / 4 - ttl / 20);
+    get(&class, &source, &[]).await.unwrap();
+    assert_eq!(class.report().counters.refreshes, 1, "its eager share of the longer time");
+}
+
+#[tokio::test]
 async fn memory_is_bounded_and_says_what_left() {
     let settings = CacheSettings { memory_max: 1 << 20, ..CacheSettings::default() };
     let cache: Cache<Bytes> = Cache::start(settings, None, Clock::system()).unwrap();

@@ -63,13 +63,15 @@ impl CacheReader {
 
     /// Whether Redis does its part says something once a dataset was read through it.
     fn second_tier(&mut self, classes: &[ClassReading], findings: &mut Findings) {
-        let used = classes.iter().any(|class| class.uses_redis && class.tally.lookups() > 0);
-        let Some(tier) = self.cache.redis().filter(|_| used) else { return };
+        let Some(tier) = self.cache.redis() else { return };
+        let before = self.resynchronised.replace(tier.resynchronised);
+        if !classes.iter().any(|class| class.uses_redis && class.tally.lookups() > 0) {
+            return;
+        }
         findings.set(MetricId::CacheRedisUp, f64::from(u8::from(tier.answers)));
         findings.set(MetricId::CacheInvalidationsWaiting, tier.waiting as f64);
-        let since = self.resynchronised.replace(tier.resynchronised);
-        let resynchronised = since.and_then(|before| tier.resynchronised.checked_sub(before));
-        findings.set(MetricId::CacheResynchronisations, resynchronised.map(|count| count as f64));
+        let since = before.and_then(|before| tier.resynchronised.checked_sub(before));
+        findings.set(MetricId::CacheResynchronisations, since.map(|count| count as f64));
     }
 
     /// Takes the next reading. None for the first one, and where the statistics of a class were reset in between.

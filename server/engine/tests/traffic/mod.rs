@@ -8,7 +8,7 @@ use headroom_engine::{
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering::SeqCst},
     },
     time::{Duration, Instant},
@@ -145,10 +145,10 @@ impl Traffic {
     pub async fn finish(mut self) {
         self.stop.cancel();
         while let Some(ended) = self.callers.join_next().await {
-            ended.unwrap();
+            ended.expect("callers do not panic");
         }
         healed(&self.caches).await;
-        let faults = std::mem::take(&mut *self.origin.faults.lock().unwrap());
+        let faults = std::mem::take(&mut *self.origin.faults.lock().unwrap_or_else(PoisonError::into_inner));
         assert!(
             faults.is_empty(),
             "{} of {} calls: {:?}",
@@ -162,7 +162,7 @@ impl Traffic {
             for (at, source) in self.origin.values.iter().enumerate() {
                 let key = key(at);
                 eventually("the newest value everywhere", async || {
-                    source.get(&class, &key, &[&key]).await.unwrap().0 == source.value.load(SeqCst)
+                    source.get(&class, &key, &[&key]).await.is_ok_and(|(value, _)| value == source.value.load(SeqCst))
                 })
                 .await;
             }
@@ -215,6 +215,6 @@ impl Origins {
     }
 
     fn fault(&self, words: String) {
-        self.faults.lock().unwrap().push(words);
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).push(words);
     }
 }

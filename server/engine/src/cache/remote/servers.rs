@@ -26,6 +26,8 @@ use tokio::{sync::OnceCell, time::timeout};
 
 /// Connections a pool keeps to one server. Each carries many conversations at once; more than a few gain nothing.
 pub(super) const CONNECTIONS: usize = 8;
+/// A connection that was used since, without trouble, is taken for alive.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// Slots of every Cluster.
 const SLOTS: u32 = 16_384;
 /// While a pool is used, the Sentinels are asked this often who the master is.
@@ -128,7 +130,7 @@ impl From<PoolError<RedisError>> for ConnectError {
 pub struct Pool(Kind);
 
 enum Kind {
-    Single(deadpool_redis::Pool, Client),
+    Single(managed::Pool<ServerManager>, Client),
     Sentinel(managed::Pool<MasterManager>, Arc<Masters>),
     Cluster(Box<Cluster>),
 }
@@ -137,7 +139,7 @@ enum Kind {
 pub struct Connection(Line);
 
 enum Line {
-    Single(deadpool_redis::Connection),
+    Single(managed::Object<ServerManager>),
     Sentinel(managed::Object<MasterManager>),
     Cluster(ClusterConnection),
 }
@@ -157,8 +159,8 @@ impl Connection {
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         match &mut self.0 {
-            Line::Single(inner) => inner.req_packed_command(cmd),
-            Line::Sentinel(object) => object.connection.req_packed_command(cmd),
+            Line::Single(line) => line.talk(|inner| inner.req_packed_command(cmd)),
+            Line::Sentinel(object) => object.line.talk(|inner| inner.req_packed_command(cmd)),
             Line::Cluster(inner) => {
                 if goes_anywhere(cmd) {
                     Box::pin(inner.route_command(cmd.clone(), RoutingInfo::SingleNode(SingleNodeRoutingInfo::Random)))
@@ -176,16 +178,16 @@ impl ConnectionLike for Connection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         match &mut self.0 {
-            Line::Single(inner) => inner.req_packed_commands(pipeline, offset, count),
-            Line::Sentinel(object) => object.connection.req_packed_commands(pipeline, offset, count),
+            Line::Single(line) => line.talk(|inner| inner.req_packed_commands(pipeline, offset, count)),
+            Line::Sentinel(object) => object.line.talk(|inner| inner.req_packed_commands(pipeline, offset, count)),
             Line::Cluster(inner) => inner.req_packed_commands(pipeline, offset, count),
         }
     }
 
     fn get_db(&self) -> i64 {
         match &self.0 {
-            Line::Single(inner) => inner.get_db(),
-            Line::Sentinel(object) => object.connection.get_db(),
+            Line::Single(line) => line.connection.get_db(),
+            Line::Sentinel(object) => object.line.connection.get_db(),
             Line::Cluster(inner) => inner.get_db(),
         }
     }
@@ -205,7 +207,7 @@ impl Pool {
     pub fn new(servers: &Servers, limit: Duration) -> Result<Self, ServersError> {
         Ok(Pool(match servers {
             Servers::Single(address) => {
-                let manager = deadpool_redis::Manager::new(address.as_str())?;
+                let manager = ServerManager(deadpool_redis::Manager::new(address.as_str())?);
                 Kind::Single(build(manager, limit)?, Client::open(address.as_str())?)
             }
             Servers::Sentinel { sentinels, master } => {
@@ -274,6 +276,58 @@ where
         .runtime(Runtime::Tokio1)
         .build()
         .map_err(|_| ServersError("its connections cannot be prepared".into()))
+}
+
+/// One connection of a pool.
+struct Pooled {
+    connection: MultiplexedConnection,
+    /// Whether its last conversation failed or was given up half way.
+    is_doubtful: bool,
+}
+
+impl Pooled {
+    fn new(connection: MultiplexedConnection) -> Self {
+        Pooled { connection, is_doubtful: false }
+    }
+
+    fn talk<'a, T: Send + 'a>(
+        &'a mut self,
+        say: impl FnOnce(&'a mut MultiplexedConnection) -> RedisFuture<'a, T>,
+    ) -> RedisFuture<'a, T> {
+        let Pooled { connection, is_doubtful } = self;
+        *is_doubtful = true;
+        let answer = say(connection);
+        Box::pin(async move {
+            let answer = answer.await;
+            *is_doubtful = answer.is_err();
+            answer
+        })
+    }
+
+    /// Whether it may be lent again without asking whether it lives. That question is a round trip of its own, as long
+    /// as the conversation it precedes, and a moment ago there was an answer.
+    fn is_trusted(&self, metrics: &Metrics) -> bool {
+        !self.is_doubtful && metrics.last_used() < TRUSTED_FOR
+    }
+}
+
+/// deadpool-redis's connections, asked only where there is a doubt.
+struct ServerManager(deadpool_redis::Manager);
+
+impl managed::Manager for ServerManager {
+    type Type = Pooled;
+    type Error = RedisError;
+
+    async fn create(&self) -> Result<Pooled, RedisError> {
+        self.0.create().await.map(Pooled::new)
+    }
+
+    async fn recycle(&self, used: &mut Pooled, metrics: &Metrics) -> RecycleResult<RedisError> {
+        if used.is_trusted(metrics) {
+            return Ok(());
+        }
+        self.0.recycle(&mut used.connection, metrics).await
+    }
 }
 
 /// What is known of a watched master without asking.
@@ -367,7 +421,7 @@ impl Masters {
 struct MasterManager(Arc<Masters>);
 
 struct MasterConnection {
-    connection: MultiplexedConnection,
+    line: Pooled,
     term: u64,
 }
 
@@ -377,14 +431,17 @@ impl managed::Manager for MasterManager {
 
     async fn create(&self) -> Result<MasterConnection, RedisError> {
         let (client, term) = self.0.find().await?;
-        Ok(MasterConnection { connection: client.get_multiplexed_async_connection().await?, term })
+        Ok(MasterConnection { line: Pooled::new(client.get_multiplexed_async_connection().await?), term })
     }
 
-    async fn recycle(&self, used: &mut MasterConnection, _: &Metrics) -> RecycleResult<RedisError> {
+    async fn recycle(&self, used: &mut MasterConnection, metrics: &Metrics) -> RecycleResult<RedisError> {
         if !self.0.is_current(used.term).await {
             return Err(RecycleError::message("there is another master"));
         }
-        cmd("PING").query_async::<()>(&mut used.connection).await.map_err(RecycleError::Backend)
+        if used.line.is_trusted(metrics) {
+            return Ok(());
+        }
+        cmd("PING").query_async::<()>(&mut used.line.connection).await.map_err(RecycleError::Backend)
     }
 }
 
