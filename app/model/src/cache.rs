@@ -172,6 +172,17 @@ impl ClassCounters {
     }
 }
 
+/// A dataset as the configuration defines one: what the page shows where a target has none.
+pub const EXAMPLE_DATASET: &str = r#"[[datasets]]
+name = "orders"
+sql = "SELECT id, status FROM orders WHERE customer = :customer"
+ttl = "30s"
+tags = ["customer:{customer}"]
+
+[[datasets.parameters]]
+name = "customer"
+type = "integer""#;
+
 /// What is to be cleared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -3,9 +3,11 @@
 
 use super::{
     icon::{Glyph, Icon},
+    notices::NotRead,
     steps::{DoneText, FailedText, ReasonField, Step, Steps},
 };
 use crate::{
+    error::AppError,
     functions::{cache_report, cache_tags, clear_cache, preview_clear, start_warmup},
     layout::use_frame,
     url,
@@ -38,6 +40,8 @@ pub struct Clearing {
     fields: RwSignal<ClearFields>,
     steps: Steps<ClearFields, ClearPreview>,
     choices: RwSignal<Option<Choices>>,
+    /// Why there is nothing to choose from.
+    not_listed: RwSignal<Option<AppError>>,
     /// Whether the hottest keys are loaded again afterwards.
     again: RwSignal<bool>,
     /// How that began.
@@ -86,6 +90,7 @@ impl Clearing {
             fields: RwSignal::new(ClearScope::All.into()),
             steps: Steps::new(),
             choices: RwSignal::new(None),
+            not_listed: RwSignal::new(None),
             again: RwSignal::new(false),
             warming: RwSignal::new(None),
             changes: StoredValue::new(0),
@@ -114,9 +119,15 @@ impl Clearing {
     fn load_choices(self) {
         let target = self.target.try_get_value();
         leptos::task::spawn_local(async move {
-            let (Ok(present), Ok(tags)) = (cache_report(target.clone()).await, cache_tags(target).await) else {
-                return;
+            let read = async { Ok::<_, AppError>((cache_report(target.clone()).await?, cache_tags(target).await?)) };
+            let (present, tags) = match read.await {
+                Ok(read) => read,
+                Err(error) => {
+                    self.not_listed.try_set(Some(error));
+                    return;
+                }
             };
+            self.not_listed.try_set(None);
             let known = self.choices.try_set(Some(Choices {
                 keys: present.report.classes.iter().map(|class| class.memory_keys).sum(),
                 datasets: present.report.classes.into_iter().map(|class| class.class).collect(),
@@ -169,7 +180,8 @@ impl Clearing {
         let act = clear_cache(target.clone(), self.fields.get_untracked(), Some(reason));
         let again = self.again.get_untracked();
         self.steps.run(act, move |_| {
-            self.cleared.run(());
+            // The page may have been left meanwhile; what was asked for is done all the same.
+            self.cleared.try_run(());
             if again {
                 leptos::task::spawn_local(async move {
                     let said = match start_warmup(target, WarmupStrategy::HighFrequency, None).await {
@@ -177,7 +189,7 @@ impl Clearing {
                         Err(error) => format!("The warmup did not begin: {}", error.message),
                     };
                     self.warming.try_set(Some(said));
-                    self.cleared.run(());
+                    self.cleared.try_run(());
                 });
             }
         });
@@ -227,7 +239,7 @@ pub fn ClearButton(
 #[component]
 pub fn ClearDialog(clearing: Clearing) -> impl IntoView {
     let frame = use_frame();
-    let Clearing { fields, steps, choices, again, warming, .. } = clearing;
+    let Clearing { fields, steps, choices, not_listed, again, warming, .. } = clearing;
     let scope = Memo::new(move |_| fields.with(|fields| fields.scope.clone()));
     let count = move |of: fn(&Choices) -> String| choices.with(|choices| choices.as_ref().map(of).unwrap_or_default());
     let choice = move |name: &'static str, label: &'static str, counted: Signal<String>| {
@@ -279,10 +291,17 @@ pub fn ClearDialog(clearing: Clearing) -> impl IntoView {
             </div>
         }
     };
+    let lacks_dataset =
+        Memo::new(move |_| fields.with(|fields| wants_dataset(&fields.scope) && fields.dataset.is_empty()));
     let impact = move || match steps.step.get() {
         Step::Idle if scope.get() == "tag" => view! { <p class="sub">"Name a tag to count its keys."</p> }.into_any(),
         Step::Idle if scope.get() == "pattern" => {
             view! { <p class="sub">"Write a pattern to count its keys."</p> }.into_any()
+        }
+        // What hinders is said beside the choices.
+        Step::Idle if lacks_dataset.get() && not_listed.with(Option::is_some) => ().into_any(),
+        Step::Idle if lacks_dataset.get() && choices.with(Option::is_some) => {
+            view! { <p class="sub">"This target has no datasets."</p> }.into_any()
         }
         Step::Idle | Step::Asking(_) => view! {
             <div class="impact" aria-busy="true">
@@ -341,6 +360,11 @@ pub fn ClearDialog(clearing: Clearing) -> impl IntoView {
                 clearing.run();
             }>
                 <div class="body">
+                    <NotRead
+                        error=not_listed
+                        what="Tags and datasets could not be listed."
+                        retry=Callback::new(move |()| clearing.load_choices())
+                    />
                     <Show when=move || !is_over.get()>
                         <div class="radio-list" role="radiogroup" aria-label="Scope">
                             {choice("all", "All", all)}

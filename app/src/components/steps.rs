@@ -63,7 +63,8 @@ where
         });
     }
 
-    /// Does what was confirmed, then calls `after`. Nothing happens unless it waits for that.
+    /// Does what was confirmed, then calls `after`. Nothing happens unless it waits for that. A newer question is not
+    /// overwritten by the answer.
     pub fn run(
         self,
         act: impl Future<Output = Result<ActionOutcome, AppError>> + 'static,
@@ -72,14 +73,17 @@ where
         let Step::Confirm(about, preview) = self.step.get_untracked() else { return };
         self.step.set(Step::Running(about.clone(), preview));
         leptos::task::spawn_local(async move {
-            match act.await {
-                Ok(outcome) => {
-                    self.step.try_set(Step::Done(about.clone(), outcome));
-                    after(about);
-                }
-                Err(error) => {
-                    self.step.try_set(Step::Failed(about, error));
-                }
+            let answer = act.await;
+            let waits = self.step.try_with_untracked(|step| matches!(step, Step::Running(now, _) if *now == about));
+            let succeeded = answer.is_ok();
+            if waits == Some(true) {
+                self.step.set(match answer {
+                    Ok(outcome) => Step::Done(about.clone(), outcome),
+                    Err(error) => Step::Failed(about.clone(), error),
+                });
+            }
+            if succeeded {
+                after(about);
             }
         });
     }

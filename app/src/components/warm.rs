@@ -41,7 +41,7 @@ pub fn WarmMenu(
     let busy = RwSignal::new(false);
     let node = NodeRef::<html::Details>::new();
     // Counted when it opens, and anew each time: what is fresh changes by the second.
-    let load = move |_| {
+    let load = move || {
         if !node.get_untracked().is_some_and(|details| details.open()) {
             return;
         }
@@ -54,6 +54,12 @@ pub fn WarmMenu(
             });
         }
     };
+    // Opened before the page was hydrated: nobody heard that.
+    Effect::new(move |_| {
+        if frame.alive.get() && node.get().is_some() {
+            load();
+        }
+    });
     let start = move |strategy: WarmupStrategy| {
         if busy.get_untracked() {
             return;
@@ -63,7 +69,8 @@ pub fn WarmMenu(
         leptos::task::spawn_local(async move {
             let answer = start_warmup(target, strategy, None).await;
             busy.try_set(false);
-            started.run(answer);
+            // The page may have been left meanwhile.
+            started.try_run(answer);
         });
     };
     let choice = move |strategy: WarmupStrategy| {
@@ -99,7 +106,7 @@ pub fn WarmMenu(
         }
     };
     view! {
-        <details class="pop" node_ref=node on:toggle=load>
+        <details class="pop" node_ref=node on:toggle=move |_| load()>
             <summary class=format!("btn {size}") aria-busy=move || busy.get().then_some("true")>
                 <Glyph icon=Icon::Flame small=size == "s"/>
                 {move || if busy.get() { "Starting…" } else { "Warm cache" }}

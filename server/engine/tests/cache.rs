@@ -287,40 +287,6 @@ async fn a_refresh_that_fails_leaves_the_fresh_value_and_is_tried_again() {
 }
 
 #[tokio::test]
-async fn who_joins_a_refresh_that_another_instance_does_waits_for_its_value() {
-    let redis = Redis::start(RedisOptions::default()).await.unwrap();
-    let settings =
-        CacheSettings { space: "test".into(), redis_timeout: Duration::from_secs(20), ..CacheSettings::default() };
-    let cache: Cache<Bytes> =
-        Cache::start(settings, Some(&Servers::Single(redis.url(0))), Clock::system()).expect("as above");
-    let patient = Duration::from_secs(30);
-    let settings = ClassSettings {
-        ttl: Duration::from_secs(1),
-        eager_after: Some(0.0),
-        soft_timeout: patient,
-        hard_timeout: patient,
-        ..plain()
-    };
-    let class = cache.class("c", settings);
-    let source = Source::default();
-    source.get(&class, "k", &[]).await.unwrap();
-    source.value.store(1, SeqCst);
-    // Another instance holds the lease, and the refresh is slow to learn of it.
-    redis_cli(&redis, &["SET", "hrc1:l:{test:c:k}", &format!("{}:another", "9".repeat(20)), "PX", "4000"]);
-    redis.pause();
-    assert_eq!(source.get(&class, "k", &[]).await.unwrap(), (0, Origin::Memory));
-    assert_eq!(class.report().counters.refreshes, 1);
-    // Asked by its key alone, nothing is loaded or joined.
-    eventually("the end of its time", async || class.hottest(1)[0].fresh_for == Some(Duration::ZERO)).await;
-    let late = source.get(&class, "k", &[]);
-    let (late, ()) = tokio::join!(late, async {
-        eventually("joining", async || class.report().counters.joined == 1).await;
-        redis.resume();
-    });
-    assert_eq!(late.unwrap(), (1, Origin::Load), "not the value whose time was over");
-}
-
-#[tokio::test]
 async fn nobody_waits_for_a_load_that_an_invalidation_has_outdated() {
     let redis = Redis::start(RedisOptions::default()).await.unwrap();
     let (a, b) = (instance(&redis), instance(&redis));
@@ -535,10 +501,12 @@ async fn many_keys_are_few_round_trips() {
     let after = reads();
     assert!(found.iter().all(|hit| hit.as_ref().is_some_and(|hit| hit.origin == Origin::Redis)));
     assert!(between - before < 40 && after - between < 40, "{before} {between} {after}");
-    // What memory has by now asks Redis nothing.
-    let again = at_b.get_many(&names).await;
-    assert!(again.iter().all(|hit| hit.as_ref().is_some_and(|hit| hit.origin == Origin::Memory)));
-    assert_eq!(at_b.report().counters.hits_memory, 400);
+    // What was heard of as set while it was read is not kept; sooner or later memory has all.
+    eventually("keeping", async || {
+        let again = at_b.get_many(&names).await;
+        again.iter().all(|hit| hit.as_ref().is_some_and(|hit| hit.origin == Origin::Memory))
+    })
+    .await;
 }
 
 #[tokio::test]

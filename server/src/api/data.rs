@@ -137,7 +137,8 @@ const NDJSON: &str = "application/x-ndjson";
 /// Read a dataset
 ///
 /// One page as JSON, through the cache: `X-Cache` tells L1 (memory), L2 (Redis), MISS (loaded) or STALE (past its time,
-/// because loading is slow or fails). With `Accept: application/x-ndjson` all rows are streamed, one a line, without the
+/// because loading is slow or fails); `X-Cache-Key` tells the page's key where it is printable ASCII of at most 1,024
+/// bytes. With `Accept: application/x-ndjson` all rows are streamed, one a line, without the
 /// cache.
 #[utoipa::path(get, path = "/api/v1/data/{dataset}", tag = "Data", params(("dataset" = String, Path, description = "Its name."), DataQuery), responses((status = 200, body = serde_json::Value, description = "The envelope; `data` has an object a row."), (status = 304, description = "The client has this page.")))]
 pub async fn read(
@@ -193,7 +194,9 @@ fn page(uri: &Uri, request: &HeaderMap, ask: &Ask, reply: Reply) -> Response {
         }
     };
     set(HeaderName::from_static("x-cache"), origin(&reply.hit));
-    set(HeaderName::from_static("x-cache-key"), &header_text(&reply.key));
+    if fits_header(&reply.key) {
+        set(HeaderName::from_static("x-cache-key"), &reply.key);
+    }
     set(header::AGE, &reply.hit.age().as_secs().to_string());
     set(header::ETAG, page.etag());
     // Ask again with the tag: what is invalidated here must not live on in a client.
@@ -211,9 +214,13 @@ fn page(uri: &Uri, request: &HeaderMap, ask: &Ask, reply: Reply) -> Response {
     (headers, body).into_response()
 }
 
-/// A key holds what its caller wrote; a header holds printable ASCII.
-fn header_text(key: &str) -> String {
-    key.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(500).collect()
+/// Longest key that is told in a header, in bytes.
+const KEY_HEADER_MAX: usize = 1024;
+
+/// A key holds what its caller wrote. It names its page only when it arrives exactly as it is, so it must be printable
+/// ASCII, and without spaces around it: readers of headers take those away.
+fn fits_header(key: &str) -> bool {
+    key.len() <= KEY_HEADER_MAX && key.trim() == key && key.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 fn links(uri: &Uri, ask: &Ask, page: &Page) -> HeaderMap {
@@ -257,4 +264,19 @@ async fn stream(dataset: &Arc<Dataset>, ask: &Ask) -> Result<Response, WebError>
     let lines = rows.map(|row| row.map(|row| Bytes::from(row + "\n")));
     let headers = [(header::CONTENT_TYPE, NDJSON), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, Body::from_stream(lines)).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_told_exactly_or_not_at_all() {
+        for exact in ["least=1#p1,2", "name=a b#c", &"k".repeat(KEY_HEADER_MAX)] {
+            assert!(fits_header(exact), "{exact}");
+        }
+        for other in ["name=Zoë#p1,50", "name=a\tb#p1,50", " name=a", "name=a ", &"k".repeat(KEY_HEADER_MAX + 1)] {
+            assert!(!fits_header(other), "{other}");
+        }
+    }
 }

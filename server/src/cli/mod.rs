@@ -68,7 +68,7 @@ enum Command {
     Token(token::Command),
     /// Warm, clear or show the cache of a running console
     #[command(subcommand)]
-    Cache(cache::Command),
+    Cache(Box<cache::Command>),
     /// Have tables tell of their changes, so that datasets are never older than them
     #[command(subcommand)]
     Triggers(triggers::Command),
@@ -132,7 +132,7 @@ async fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Check { listen, json } => return check::run(settings(&common, listen.listen), json).await,
         Command::User(command) => user::run(command, &settings(&common, None)?).await?,
         Command::Token(command) => token::run(command, &settings(&common, None)?).await?,
-        Command::Cache(command) => cache::run(command).await?,
+        Command::Cache(command) => cache::run(*command).await?,
         Command::Triggers(command) => triggers::run(command, &settings(&common, None)?).await?,
         Command::Openapi => {
             let document = openapi::document(&router::endpoints());

@@ -1,6 +1,6 @@
 use super::*;
-use headroom_engine::{health::checks::CHECKS, pool::PoolProfile};
-use headroom_model::warmup::WarmupStrategy;
+use headroom_engine::{dataset::ParameterKind, health::checks::CHECKS, pool::PoolProfile};
+use headroom_model::{cache::EXAMPLE_DATASET, warmup::WarmupStrategy};
 use std::collections::BTreeMap;
 
 const EXAMPLE: &str = include_str!("../../../headroom.example.toml");
@@ -151,6 +151,16 @@ fn secrets_come_from_files() {
     assert!(both.to_string().contains("both set"));
     let missing = parse_with("", &[("HEADROOM_STATE_URL_FILE", "/nowhere")]).err().unwrap().to_string();
     assert!(missing.contains("/nowhere") && missing.contains("cannot be read"), "{missing}");
+}
+
+#[test]
+fn the_dataset_that_the_cache_page_shows_can_be_used() {
+    let settings = parse_with(EXAMPLE_DATASET, &[("DATABASE_URL", "postgres://app@db/shop")]).unwrap();
+    let dataset = &settings.datasets[0];
+    assert_eq!((dataset.name.as_str(), dataset.cache.ttl.as_secs()), ("orders", 30));
+    let parameter = &dataset.parameters[0];
+    assert_eq!((parameter.name.as_str(), parameter.kind), ("customer", ParameterKind::Integer));
+    assert_eq!(dataset.tags, ["customer:{customer}"]);
 }
 
 #[test]

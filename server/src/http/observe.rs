@@ -59,7 +59,8 @@ fn method_name(method: &Method) -> &'static str {
 
 /// The caller's own id where it is sane, else a new one: UUIDv7, its random part without a system call.
 fn request_id(headers: &HeaderMap, now: Timestamp) -> String {
-    let new = || uuid::Builder::from_unix_timestamp_millis(now.0.unsigned_abs(), &rand::random()).into_uuid().to_string();
+    let new =
+        || uuid::Builder::from_unix_timestamp_millis(now.0.unsigned_abs(), &rand::random()).into_uuid().to_string();
     headers
         .get(REQUEST_ID)
         .and_then(|value| value.to_str().ok())

@@ -14,7 +14,7 @@ use crate::{
 };
 use headroom_model::{
     Band, MetricId,
-    cache::ClassReport,
+    cache::{ClassReport, EXAMPLE_DATASET},
     format::{self, MISSING},
     metric::Unit,
 };
@@ -203,17 +203,6 @@ pub fn Datasets() -> impl IntoView {
     .into_any()
 }
 
-/// A dataset as the configuration defines one.
-const EXAMPLE: &str = r#"[[datasets]]
-name = "orders"
-sql = "SELECT id, status FROM orders WHERE customer = :customer"
-ttl = "30s"
-tags = ["customer:{customer}"]
-
-[[datasets.parameters]]
-name = "customer"
-kind = "integer""#;
-
 /// What the page says where the target has no datasets.
 #[component]
 pub fn HowTo() -> impl IntoView {
@@ -227,7 +216,7 @@ pub fn HowTo() -> impl IntoView {
                 </p>
                 <div class="code">
                     <pre tabindex="0" role="group" aria-label="Example">
-                        {EXAMPLE}
+                        {EXAMPLE_DATASET}
                     </pre>
                 </div>
                 <p>"Then read it:"</p>

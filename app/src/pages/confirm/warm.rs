@@ -14,12 +14,18 @@ use headroom_model::{
 };
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::{LazyRoute, hooks::use_query_map, lazy_route};
+use leptos_router::{LazyRoute, hooks::use_query_map, lazy_route, params::ParamsMap};
 
 type Answers = (Result<WarmupPreview, AppError>, Option<Operation>);
 
+/// The strategy that the URL names; the smallest, where it names none.
+fn strategy(query: &ParamsMap) -> WarmupStrategy {
+    query.get_str("strategy").and_then(|name| name.parse().ok()).unwrap_or(WarmupStrategy::CriticalOnly)
+}
+
 /// The page.
 pub struct ConfirmWarm {
+    strategy: Memo<WarmupStrategy>,
     answers: Resource<Answers>,
 }
 
@@ -34,20 +40,18 @@ async fn started(target: Option<String>, id: Option<String>) -> Option<Operation
 impl LazyRoute for ConfirmWarm {
     fn data() -> Self {
         let query = use_query_map();
+        let strategy = Memo::new(move |_| query.with(strategy));
         let answers = Resource::new_blocking(
-            move || {
-                let strategy = query.with(|query| query.get_str("strategy").and_then(|name| name.parse().ok()));
-                (query.with(url::target), strategy.unwrap_or(WarmupStrategy::CriticalOnly), query.with(done))
-            },
+            move || (query.with(url::target), strategy.get(), query.with(done)),
             |(target, strategy, done)| async move {
                 (preview_warmup(target.clone(), strategy).await, started(target, done).await)
             },
         );
-        ConfirmWarm { answers }
+        ConfirmWarm { strategy, answers }
     }
 
     fn view(this: Self) -> AnyView {
-        let answers = this.answers;
+        let ConfirmWarm { strategy, answers } = this;
         let target = use_frame().target();
         let heading = Signal::derive(move || format!("Warm cache on {}", target.get()));
         view! {
@@ -66,6 +70,7 @@ impl LazyRoute for ConfirmWarm {
                                     </div>
                                 }
                             })}
+                        <Choose strategy target/>
                         {match preview {
                             Ok(preview) => view! { <WarmForm preview target/> }.into_any(),
                             Err(error) => view! { <NotDone said="Cannot be counted" error/> }.into_any(),
@@ -78,9 +83,10 @@ impl LazyRoute for ConfirmWarm {
     }
 }
 
+/// What to warm: asks for the page again with the count of that.
 #[component]
-fn WarmForm(preview: WarmupPreview, target: Signal<String>) -> impl IntoView {
-    let chosen = preview.strategy;
+fn Choose(strategy: Memo<WarmupStrategy>, target: Signal<String>) -> impl IntoView {
+    let chosen = strategy.get_untracked();
     let choice = |strategy: WarmupStrategy| {
         let checked = strategy == chosen;
         view! {
@@ -92,12 +98,25 @@ fn WarmForm(preview: WarmupPreview, target: Signal<String>) -> impl IntoView {
         }
     };
     view! {
-        <form method="post" action=START_WARMUP style=FORM>
-            <p>{format!("{}: {}", chosen.label(), preview.effect)}</p>
+        <form method="get" action="/confirm/warm" style=FORM>
             <input type="hidden" name="target" value=target/>
             <div class="radio-list" role="radiogroup" aria-label="Strategy" style="inline-size:100%">
                 {WarmupStrategy::ALL.into_iter().map(choice).collect_view()}
             </div>
+            <button class="btn">"Count keys"</button>
+        </form>
+    }
+    .into_any()
+}
+
+/// Starts the strategy that was counted, and no other.
+#[component]
+fn WarmForm(preview: WarmupPreview, target: Signal<String>) -> impl IntoView {
+    view! {
+        <form method="post" action=START_WARMUP style=FORM>
+            <p>{format!("{}: {}", preview.strategy.label(), preview.effect)}</p>
+            <input type="hidden" name="target" value=target/>
+            <input type="hidden" name="strategy" value=preview.strategy.as_str()/>
             <ReasonField id="reason"/>
             <button class="btn primary">"Warm now"</button>
         </form>

@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 /// Keys that a pattern may clear at once. More than that is a dataset or a tag.
 const KEYS_MAX: usize = 10_000;
+/// Longest name of a tag, a dataset, a key or a pattern, in bytes.
+const NAME_MAX: usize = 1024;
 /// Keys that are told to Redis at the same time.
 const AT_ONCE: usize = 32;
 
@@ -29,6 +31,23 @@ fn cache<'a>(console: &'a Console, target: &TargetId) -> Result<&'a Cache<Page>,
 fn dataset<'a>(console: &'a Console, target: &TargetId, name: &str) -> Result<&'a Arc<Dataset>, ActionError> {
     let found = console.datasets.get(name).ok().filter(|dataset| dataset.config().target == *target);
     found.ok_or_else(|| ActionError::Refused(format!("there is no dataset \"{name}\" on {target}")))
+}
+
+/// What is named goes into the audit and the timeline, so it is bounded before it is looked for.
+fn bounded(scope: &ClearScope) -> Result<(), ActionError> {
+    let named = match scope {
+        ClearScope::All => vec![],
+        ClearScope::Tag { tag } => vec![("tag", tag)],
+        ClearScope::Dataset { dataset } => vec![("dataset", dataset)],
+        ClearScope::Key { dataset, key } => vec![("dataset", dataset), ("key", key)],
+        ClearScope::Pattern { dataset, pattern } => vec![("dataset", dataset), ("pattern", pattern)],
+    };
+    match named.into_iter().find(|(_, text)| text.len() > NAME_MAX) {
+        Some((what, _)) => {
+            Err(ActionError::Refused(format!("a {what} has at most {} bytes", format::count(NAME_MAX as u64))))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The part of the cache that is cleared as a whole; none where keys are named.
@@ -58,6 +77,7 @@ pub(super) async fn preview(
     target: &TargetId,
     scope: &ClearScope,
 ) -> Result<ClearPreview, ActionError> {
+    bounded(scope)?;
     let cache = cache(console, target)?;
     let (mut memory_keys, mut memory_bytes) = group(scope).map_or((0, 0), |group| cache.holds(group, None));
     let mut name_keys = |dataset: &str, keys: &[&str]| {
@@ -99,6 +119,7 @@ pub(super) async fn run(
     scope: &ClearScope,
     request: Request,
 ) -> Result<ActionOutcome, ActionError> {
+    bounded(scope)?;
     let done = act(console, target, scope).await;
     let at = console.clock.now();
     let audit = NewAudit {
@@ -147,15 +168,20 @@ async fn act(console: &Console, target: &TargetId, scope: &ClearScope) -> Result
         }
         let left = keys.iter().filter(|key| cache.holds_key(name, key, Some(mark)).is_some()).count();
         verified(left as u64)?;
-        Ok::<_, ActionError>((keys.len() as u64, told))
+        Ok::<_, ActionError>(told)
     };
     let (cleared, told) = match scope {
         ClearScope::All => (before, cache.clear().await),
         ClearScope::Tag { tag } => (before, cache.invalidate_tag(tag).await),
         ClearScope::Dataset { dataset: name } => (before, dataset(console, target, name)?.class().clear().await),
-        ClearScope::Key { dataset, key } => by_keys(dataset, std::slice::from_ref(key)).await?,
+        ClearScope::Key { dataset: name, key } => {
+            let found = dataset(console, target, name)?.class().inspect(key).await;
+            let there = found.memory.is_some() || found.redis.is_some();
+            (u64::from(there), by_keys(name, std::slice::from_ref(key)).await?)
+        }
         ClearScope::Pattern { dataset: name, pattern } => {
-            by_keys(name, &matching(dataset(console, target, name)?, pattern).await?).await?
+            let keys = matching(dataset(console, target, name)?, pattern).await?;
+            (keys.len() as u64, by_keys(name, &keys).await?)
         }
     };
     if let Some(group) = group(scope) {

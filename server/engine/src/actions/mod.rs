@@ -110,7 +110,7 @@ pub async fn reset(
 /// What clearing a part of a target's cache would do.
 ///
 /// # Errors
-/// No such target or dataset, or Redis does not answer where its keys must be counted.
+/// No such target or dataset, a name of more than 1,024 bytes, or Redis does not answer where its keys must be counted.
 pub async fn preview_clear(
     console: &Console,
     target: &TargetId,

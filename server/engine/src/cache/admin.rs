@@ -121,7 +121,7 @@ impl<V: Cacheable> Cache<V> {
         let live = self.inner.memory.iter().filter(|(key, entry)| {
             before.is_none_or(|mark| entry.born < mark.0)
                 && belongs(key, entry)
-                && entry.standing(now, 0) != Standing::Gone
+                && !matches!(entry.standing(now, 0), Standing::Gone | Standing::Outdated)
         });
         live.fold((0, 0), |(keys, bytes), (_, entry)| (keys + 1, bytes + u64::from(entry.weight)))
     }

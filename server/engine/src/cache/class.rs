@@ -76,7 +76,9 @@ impl<V: Cacheable> Class<V> {
                     self.count_hit(key, &entry, &counters.hits_memory);
                     if let Some(until) = class.settings.sliding_until {
                         entry.slide(now, until);
-                    } else if entry.due_early(now, inner.stretch(class, &entry), &class.settings) && entry.begin_refresh() {
+                    } else if entry.due_early(now, inner.stretch(class, &entry), &class.settings)
+                        && entry.begin_refresh()
+                    {
                         self.refresh(key, tags, &entry, load);
                     }
                     class.stats.answered(begun);
@@ -109,8 +111,8 @@ impl<V: Cacheable> Class<V> {
         if key.len() > KEY_MAX {
             return Err(CacheError::Key("a key has at most 1024 bytes"));
         }
-        if tags.len() > TAGS_MAX || tags.iter().any(|tag| tag.is_empty() || tag.len() > 256 || tag.contains('\n')) {
-            return Err(CacheError::Key("an entry has at most 62 tags, of 1 to 256 bytes without line feeds"));
+        if tags.len() > TAGS_MAX || tags.iter().any(|tag| tag.is_empty() || tag.len() > KEY_MAX) {
+            return Err(CacheError::Key("an entry has at most 62 tags, of 1 to 1024 bytes"));
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Bookkeeping that an entry takes besides its key, value and dependencies.
-const OVERHEAD: usize = 192;
+const OVERHEAD: usize = 240;
 /// What one dependency takes.
 const PER_DEPENDENCY: usize = 16;
 

@@ -141,11 +141,13 @@ impl<V: Cacheable> Fill<V> {
         };
         // The versions before the load: whatever is invalidated from here on makes the entry invalid.
         let dependencies: Box<[Dependency]> = self.counters.iter().map(Dependency::now).collect();
+        // Likewise: what is missed on the backplane from here on makes the entry suspect.
+        let checked = self.inner.generation.load(Relaxed);
         let begun = Instant::now();
         match self.load_under(lease.as_ref(), load).await {
             Ok(loaded) => {
                 let micros = self.class.stats.loaded(begun.elapsed());
-                let entry = self.inner.make(&self.class, &self.key.text, loaded, micros, dependencies);
+                let entry = self.inner.make(&self.class, &self.key.text, loaded, micros, dependencies, checked);
                 self.store(&entry, lease).await;
                 Ok((entry, Origin::Load))
             }

@@ -6,13 +6,13 @@ use super::{
     envelope::Envelope,
     flight::Flights,
     key::{Key, KeyRef},
+    memory::Memory,
     recovery::Recovery,
     remote::{Found, Lease, Lost, Names, Remote, Write},
     stats::{Stats, add},
     versions::{Counter, Dependency, Versions, tag_counter},
 };
 use crate::clock::Clock;
-use moka::notification::RemovalCause;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -27,7 +27,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub(super) struct Inner<V: Cacheable> {
     pub settings: CacheSettings,
     pub classes: RwLock<Vec<Arc<ClassState>>>,
-    pub memory: moka::sync::Cache<Key, Arc<Entry<V>>, foldhash::fast::RandomState>,
+    pub memory: Memory<V>,
     pub versions: Versions,
     /// The counter of the whole cache.
     pub all: Arc<Counter>,
@@ -59,37 +59,6 @@ pub(super) struct ClassState {
     pub counter: Arc<Counter>,
     pub names: Names,
     pub stats: Arc<Stats>,
-}
-
-/// Moves the end of an entry's life into moka's timers.
-pub(super) struct Life(pub Arc<Time>);
-
-impl<V> moka::Expiry<Key, Arc<Entry<V>>> for Life {
-    fn expire_after_create(&self, _: &Key, entry: &Arc<Entry<V>>, _: Instant) -> Option<Duration> {
-        Some(Duration::from_millis(entry.dead.saturating_sub(self.0.now())))
-    }
-
-    fn expire_after_update(
-        &self,
-        key: &Key,
-        entry: &Arc<Entry<V>>,
-        at: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        self.expire_after_create(key, entry, at)
-    }
-}
-
-pub(super) fn left<V>(_: Arc<Key>, entry: Arc<Entry<V>>, cause: RemovalCause) {
-    let stats = &entry.stats;
-    stats.memory_entries.fetch_sub(1, Relaxed);
-    stats.memory_bytes.fetch_sub(u64::from(entry.weight), Relaxed);
-    match cause {
-        RemovalCause::Expired => add(&stats.counters.expired, 1),
-        RemovalCause::Size => add(&stats.counters.evicted, 1),
-        RemovalCause::Explicit => add(&stats.counters.invalidated, 1),
-        RemovalCause::Replaced => {}
-    }
 }
 
 impl<V: Cacheable> Inner<V> {
@@ -137,8 +106,6 @@ impl<V: Cacheable> Inner<V> {
     /// Keeps an entry in memory. The stripe of its key is locked by the caller, so that nothing is invalidated between
     /// the decision and this.
     pub fn keep(&self, key: Key, entry: Arc<Entry<V>>) {
-        entry.stats.memory_entries.fetch_add(1, Relaxed);
-        entry.stats.memory_bytes.fetch_add(u64::from(entry.weight), Relaxed);
         self.memory.insert(key, entry);
     }
 
@@ -159,7 +126,7 @@ impl<V: Cacheable> Inner<V> {
         too_large
     }
 
-    /// An entry of what was just loaded or set.
+    /// An entry of what was just loaded or set, right as of the resynchronisation `checked`.
     pub fn make(
         &self,
         class: &ClassState,
@@ -167,6 +134,7 @@ impl<V: Cacheable> Inner<V> {
         loaded: Loaded<V>,
         load_micros: u32,
         dependencies: Box<[Dependency]>,
+        checked: u64,
     ) -> Arc<Entry<V>> {
         let settings = &class.settings;
         let (default, stale_for) = match loaded.value {
@@ -186,7 +154,7 @@ impl<V: Cacheable> Inner<V> {
                 ttl: millis(ttl),
                 load_micros,
                 dependencies,
-                checked: self.generation.load(Relaxed),
+                checked,
                 stats: class.stats.clone(),
             },
             key,

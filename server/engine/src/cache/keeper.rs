@@ -237,8 +237,13 @@ impl<V: Cacheable> Inner<V> {
     pub(super) fn sweep(&self) {
         let now = self.time.now();
         let gone = self.memory.iter().filter(|(_, entry)| entry.standing(now, 0) == Standing::Gone);
-        for (key, _) in gone {
-            self.memory.invalidate(&*key);
+        for (key, entry) in gone {
+            let key = key.as_ref().as_ref();
+            // Its key may be filled anew at this moment.
+            let _stripe = self.flights.stripe(key);
+            if self.memory.get(&key).is_some_and(|there| Arc::ptr_eq(&there, &entry)) {
+                self.memory.invalidate(&key);
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ mod flight;
 mod inner;
 mod keeper;
 mod key;
+mod memory;
 mod misses;
 mod reads;
 mod recovery;
@@ -41,7 +42,8 @@ pub use warm::Warmed;
 use crate::clock::Clock;
 use entry::{Entry, Time};
 use flight::Flights;
-use inner::{ClassState, Inner, Life};
+use inner::{ClassState, Inner};
+use memory::Memory;
 use recovery::Recovery;
 use remote::{Names, Remote};
 use stats::Stats;
@@ -189,13 +191,7 @@ impl<V: Cacheable> Cache<V> {
     pub fn start(settings: CacheSettings, servers: Option<&Servers>, clock: Clock) -> Result<Self, ServersError> {
         let remote = servers.map(|servers| Remote::new(servers, &settings)).transpose()?;
         let time = Arc::new(Time::new());
-        let memory = moka::sync::Cache::builder()
-            .name(&settings.space)
-            .max_capacity(settings.memory_max)
-            .weigher(|_, entry: &Arc<Entry<V>>| entry.weight)
-            .expire_after(Life(time.clone()))
-            .eviction_listener(inner::left)
-            .build_with_hasher(foldhash::fast::RandomState::default());
+        let memory = Memory::new(&settings.space, settings.memory_max, time.clone());
         let versions = Versions::new(remote.is_some());
         let all = versions.counter(versions::ALL);
         let inner = Arc::new(Inner {

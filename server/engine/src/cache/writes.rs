@@ -1,7 +1,10 @@
 //! Writing to a class, and invalidating.
 
 use super::{CacheError, Cacheable, Class, LoadFailure, Loaded, entry::Entry, key::Key, versions::Dependency};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 /// Values that go to Redis at once.
 const BATCH: usize = 500;
@@ -48,9 +51,10 @@ impl<V: Cacheable> Class<V> {
             let _ = remote.refresh(&unknown).await;
         }
         let (mut fits, mut too_large) = (Vec::new(), Vec::new());
+        let checked = inner.generation.load(Relaxed);
         for (text, value) in values {
             let dependencies = counters.iter().map(Dependency::now).collect();
-            let entry = inner.make(class, &text, value, 0, dependencies);
+            let entry = inner.make(class, &text, value, 0, dependencies, checked);
             let key = Key { class: class.id, text };
             if inner.is_oversized(class, &entry) { too_large.push(key) } else { fits.push((key, entry)) }
         }

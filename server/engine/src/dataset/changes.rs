@@ -16,7 +16,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 /// The channel of the triggers.
@@ -29,8 +29,10 @@ const RECONNECT_MAX: Duration = Duration::from_secs(10);
 const CHECK_AGAIN: Duration = Duration::from_secs(5);
 /// The look at which a definition that is refused for one reason is complained about.
 const COMPLAIN_AT: u32 = 4;
-/// Tables that wait for their turn; more than that are all of them.
-const WAITING_MAX: usize = 10_000;
+/// After so much silence the connection is asked whether it lives.
+const SILENCE: Duration = Duration::from_secs(60);
+/// How long it may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// The trigger of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,6 +142,7 @@ impl Datasets {
     pub(super) fn watch(&self, targets: &[(TargetConfig, Arc<Target>)]) {
         for dataset in self.list() {
             let (dataset, stop) = (dataset.clone(), self.stop.clone());
+            let cache = self.cache(&dataset.config().target).cloned();
             self.tasks.spawn(async move {
                 let check = async {
                     let (mut problem, mut looks) = (None, 0);
@@ -153,6 +156,12 @@ impl Datasets {
                             tracing::warn!(dataset = dataset.name(), reason, "this dataset cannot be used");
                         }
                         sleep(CHECK_AGAIN).await;
+                    }
+                    // Who listens may have begun before these tables were known: what they missed until then is not.
+                    if let Some(cache) = cache {
+                        for table in dataset.tables() {
+                            cache.invalidate_tag(&table_tag(&dataset.config().target, &table)).await;
+                        }
                     }
                 };
                 stop.run_until_cancelled(check).await;
@@ -196,7 +205,7 @@ async fn listen(
             for table in tables() {
                 cache.invalidate_tag(&table_tag(&config.id, &table)).await;
             }
-            hear(&mut listener, &config, &cache).await;
+            hear(&mut listener, &config, &cache, &tables).await;
             Some(())
         };
         match stop.run_until_cancelled(follow).await {
@@ -210,23 +219,27 @@ async fn listen(
     }
 }
 
-/// Until the connection breaks: each table at once, and again at most every [`DEBOUNCE`].
-async fn hear(listener: &mut PgListener, config: &TargetConfig, cache: &Cache<super::Page>) {
+/// Until the connection breaks: each table at once, and again at most every [`DEBOUNCE`]. Bounded by the datasets: any role
+/// may notify, so only tables that one of them reads are heard.
+async fn hear(
+    listener: &mut PgListener,
+    config: &TargetConfig,
+    cache: &Cache<super::Page>,
+    tables: &impl Fn() -> BTreeSet<String>,
+) {
     let mut last: BTreeMap<String, Instant> = BTreeMap::new();
     let mut waiting: BTreeMap<String, Instant> = BTreeMap::new();
     loop {
         let next = waiting.values().min().copied();
-        let wake = next.unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
+        let wake = next.unwrap_or_else(|| Instant::now() + SILENCE);
         match timeout_at(wake, listener.try_recv()).await {
             // `None` is a connection that was lost and may have missed something: begin anew.
             Ok(Ok(None) | Err(_)) => return,
             Ok(Ok(Some(notice))) => {
                 let table = notice.payload().to_owned();
                 let now = Instant::now();
-                if waiting.contains_key(&table) || waiting.len() >= WAITING_MAX {
-                    continue;
-                }
                 match last.get(&table) {
+                    _ if waiting.contains_key(&table) || !tables().contains(&table) => {}
                     Some(at) if now < *at + DEBOUNCE => {
                         waiting.insert(table, *at + DEBOUNCE);
                     }
@@ -234,6 +247,13 @@ async fn hear(listener: &mut PgListener, config: &TargetConfig, cache: &Cache<su
                         cache.invalidate_tag(&table_tag(&config.id, &table)).await;
                         last.insert(table, now);
                     }
+                }
+            }
+            // A connection whose other end is gone without a word is silent for ever.
+            Err(_) if next.is_none() => {
+                let question = sqlx::raw_sql("SELECT /* headroom */ 1").execute(&mut *listener);
+                if !matches!(timeout(ANSWER, question).await, Ok(Ok(_))) {
+                    return;
                 }
             }
             Err(_) => {}

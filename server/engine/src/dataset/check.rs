@@ -1,12 +1,17 @@
 //! Whether PostgreSQL agrees with a definition: its columns, its key, the tables it reads.
 
 use super::{Column, Dataset, DatasetError};
-use crate::pool::Lane;
+use crate::{cache::TAGS_MAX, pool::Lane};
 use sqlx::{AssertSqlSafe, Column as _, Executor, PgConnection, Row, SqlSafeStr, Statement};
 use std::{
     collections::BTreeSet,
     sync::{Arc, PoisonError},
+    time::Duration,
 };
+use tokio::time::Instant;
+
+/// For so long a refusal stands without asking again.
+const REFUSED_FOR: Duration = Duration::from_secs(1);
 
 /// What is known of a definition.
 #[derive(Debug, Default)]
@@ -16,8 +21,8 @@ pub(super) enum Checked {
     NotYet,
     /// It can be used.
     Ready(Arc<Ready>),
-    /// It cannot; one sentence.
-    Wrong(String),
+    /// It could not when PostgreSQL was last asked; one sentence.
+    Wrong(String, Instant),
 }
 
 #[derive(Debug)]
@@ -40,29 +45,40 @@ impl From<sqlx::Error> for Trouble {
 }
 
 impl Dataset {
-    /// Asks PostgreSQL once; later calls know the answer. A definition that was refused is asked about again each time,
-    /// for the schema may have changed.
+    /// What is known of the definition, else what PostgreSQL says of it. One asks for all. A definition that was refused
+    /// is asked about again, for the schema may have changed, but not at once: whoever reads a broken one again and again
+    /// must not take the connections from the others.
     pub(super) async fn check(&self) -> Result<Arc<Ready>, DatasetError> {
         if let Some(ready) = self.ready() {
             return Ok(ready);
+        }
+        let _turn = self.checking.lock().await;
+        match &*self.checked.read().unwrap_or_else(PoisonError::into_inner) {
+            Checked::Ready(ready) => return Ok(ready.clone()),
+            Checked::Wrong(reason, at) if at.elapsed() < REFUSED_FOR => {
+                return Err(DatasetError::Definition(reason.clone()));
+            }
+            Checked::Wrong(..) | Checked::NotYet => {}
         }
         let mut lease = self.lease(Lane::Data).await?;
         let found = self.examine(&mut lease).await;
         // It holds a prepared statement and a setting of the check's.
         lease.discard();
-        let (checked, answer) = match found {
+        let refused = match found {
             Ok(ready) => {
                 let ready = Arc::new(ready);
-                (Checked::Ready(ready.clone()), Ok(ready))
+                self.learn(Checked::Ready(ready.clone()));
+                return Ok(ready);
             }
-            Err(Trouble::Wrong(reason)) => (Checked::Wrong(reason.clone()), Err(DatasetError::Definition(reason))),
-            Err(Trouble::Database(error)) => match refusal(&error) {
-                Some(reason) => (Checked::Wrong(reason.clone()), Err(DatasetError::Definition(reason))),
-                None => return Err(self.failed(&error)),
-            },
+            Err(Trouble::Wrong(reason)) => reason,
+            Err(Trouble::Database(error)) => refusal(&error).ok_or_else(|| self.failed(&error))?,
         };
+        self.learn(Checked::Wrong(refused.clone(), Instant::now()));
+        Err(DatasetError::Definition(refused))
+    }
+
+    fn learn(&self, checked: Checked) {
         *self.checked.write().unwrap_or_else(PoisonError::into_inner) = checked;
-        answer
     }
 
     async fn examine(&self, connection: &mut PgConnection) -> Result<Ready, Trouble> {
@@ -90,6 +106,10 @@ impl Dataset {
         }
         self.check_key(connection, &origins).await?;
         let tables = tables(connection, &plain.sql, plain.names.len()).await?;
+        if self.config().tables.is_empty() && tables.len() + self.config().tags.len() > TAGS_MAX {
+            let count = tables.len();
+            return Err(Trouble::Wrong(format!("its plan reads {count} tables; name those that matter in \"tables\"")));
+        }
         Ok(Ready { columns, tables })
     }
 

@@ -6,8 +6,8 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Longer than any cursor of ours.
-const LENGTH_MAX: usize = 4_096;
+/// Longest cursor, in characters: it is part of the key of its page.
+pub(super) const LENGTH_MAX: usize = 700;
 
 fn mark(dataset: &str) -> String {
     format!("{:08x}", xxh3_64(format!("1:{dataset}").as_bytes()) as u32)

@@ -453,13 +453,12 @@ impl Definition {
     pub fn tags(&self, arguments: &Arguments, tables: &[String]) -> Vec<String> {
         let filled = self.config.tags.iter().map(|tag| {
             placeholders(tag).fold(tag.clone(), |text, name| {
-                let value = arguments.get(name).unwrap_or_default();
-                let value: String = value.chars().take(100).map(|c| if c == '\n' { ' ' } else { c }).collect();
-                text.replace(&format!("{{{name}}}"), &value)
+                text.replace(&format!("{{{name}}}"), arguments.get(name).unwrap_or_default())
             })
         });
         let table = |name: &String| table_tag(&self.config.target, name);
-        filled.chain(tables.iter().map(table)).take(TAGS_MAX).collect()
+        // One that is all argument may be empty, and names nothing then.
+        filled.filter(|tag| !tag.is_empty()).chain(tables.iter().map(table)).take(TAGS_MAX).collect()
     }
 }
 

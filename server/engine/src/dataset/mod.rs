@@ -23,7 +23,7 @@ use crate::{
 };
 use bytes::{BufMut, BytesMut};
 use check::{Checked, Ready};
-use definition::{Arguments, Definition, table_tag};
+use definition::{Arguments, Definition};
 use headroom_model::{TargetId, api::FieldError};
 use sqlx::{AssertSqlSafe, Row};
 use std::{
@@ -132,6 +132,8 @@ pub struct Dataset {
     target: Arc<Target>,
     class: Class<Page>,
     checked: RwLock<Checked>,
+    /// Who asks PostgreSQL about the definition.
+    checking: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for Dataset {
@@ -205,7 +207,13 @@ impl Datasets {
             };
             let definition = Definition::new(config)?;
             let class = cache.class(&definition.config.name, definition.config.cache.clone());
-            let dataset = Dataset { target: target.clone(), class, checked: RwLock::default(), definition };
+            let dataset = Dataset {
+                target: target.clone(),
+                class,
+                checked: RwLock::default(),
+                checking: tokio::sync::Mutex::default(),
+                definition,
+            };
             datasets.insert(dataset.name().to_owned(), Arc::new(dataset));
         }
         let all = Datasets { datasets, caches, tasks: TaskTracker::new(), stop: CancellationToken::new() };
@@ -230,14 +238,6 @@ impl Datasets {
     #[must_use]
     pub fn cache(&self, target: &TargetId) -> Option<&Cache<Page>> {
         self.caches.get(target)
-    }
-
-    /// Invalidates what depends on a table, `schema.table`. True when Redis has it too.
-    pub async fn table_changed(&self, target: &TargetId, table: &str) -> bool {
-        match self.caches.get(target) {
-            Some(cache) => cache.invalidate_tag(&table_tag(target, table)).await,
-            None => false,
-        }
     }
 
     /// Stops tasks and caches, and waits for them; bounded by 3 s.
@@ -282,7 +282,7 @@ impl Dataset {
     #[must_use]
     pub fn problem(&self) -> Option<String> {
         match &*self.checked.read().unwrap_or_else(PoisonError::into_inner) {
-            Checked::Wrong(reason) => Some(reason.clone()),
+            Checked::Wrong(reason, _) => Some(reason.clone()),
             Checked::NotYet | Checked::Ready(_) => None,
         }
     }
@@ -308,7 +308,7 @@ impl Dataset {
     fn ready(&self) -> Option<Arc<Ready>> {
         match &*self.checked.read().unwrap_or_else(PoisonError::into_inner) {
             Checked::Ready(ready) => Some(ready.clone()),
-            Checked::NotYet | Checked::Wrong(_) => None,
+            Checked::NotYet | Checked::Wrong(..) => None,
         }
     }
 
@@ -406,10 +406,14 @@ impl Dataset {
         let (rows, fetched, total, key) = read().map_err(|error| self.failed(&error))?;
         let has_next = fetched > i64::from(limit);
         let key: Option<Vec<String>> = key.filter(|_| has_next).and_then(|key| serde_json::from_str(&key).ok());
+        let next_cursor = key.map(|key| cursor::write(self.name(), &key));
+        if next_cursor.as_ref().is_some_and(|cursor| cursor.len() > cursor::LENGTH_MAX) {
+            return Err(DatasetError::Failed("a key of this dataset is too long to page by".into()));
+        }
         let facts = Facts {
             total: total.map(i64::unsigned_abs),
             has_next,
-            next_cursor: key.map(|key| cursor::write(self.name(), &key)),
+            next_cursor,
             rows: u32::try_from(fetched.min(i64::from(limit))).unwrap_or(0),
         };
         let mut body = BytesMut::with_capacity(rows.len() + 200);

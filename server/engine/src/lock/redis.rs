@@ -11,18 +11,13 @@ use uuid::Uuid;
 /// One conversation. Far below every TTL, so that a watchdog can ask several times.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// `LOCK FENCE | id owner ttl_ms` → the fence, 0 while another holds it. A fence that Redis has forgotten begins with the
-/// time in microseconds, so it never goes back.
+/// `LOCK FENCE | id owner ttl_ms` → the fence, 0 while another holds it. It is the time in microseconds, or one
+/// more where that was had already, so it never goes back, whatever Redis forgets.
 const TAKE: &str = r"
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-local fence
-if redis.call('EXISTS', KEYS[2]) == 1 then
-  fence = redis.call('INCR', KEYS[2])
-else
-  local t = redis.call('TIME')
-  fence = t[1] * 1000000 + t[2]
-  redis.call('SET', KEYS[2], string.format('%.0f', fence))
-end
+local t = redis.call('TIME')
+local fence = math.max(t[1] * 1000000 + t[2], (tonumber(redis.call('GET', KEYS[2])) or 0) + 1)
+redis.call('SET', KEYS[2], string.format('%.0f', fence))
 redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. string.format('%.0f', fence) .. ' ' .. ARGV[2], 'NX', 'PX', ARGV[3])
 return fence";
 

@@ -1,8 +1,8 @@
 //! Warmup: loading pages before anyone asks.
 //!
-//! [`plan`] chooses keys by strategy, [`run`] loads them as an operation: a few at a time in a lane of their own, at a
-//! bounded rate, slower or not at all while the database or its readers suffer ([`pace`]). One runs at a time over all
-//! consoles that share the target's Redis. [`auto`] starts them by themselves and remembers what was hot.
+//! `plan` chooses keys by strategy, `run` loads them as an operation: a few at a time in a lane of their own, at a
+//! bounded rate, slower or not at all while the database or its readers suffer (`pace`). One runs at a time over all
+//! consoles that share the target's Redis. `auto` starts them by themselves and remembers what was hot.
 //!
 //! Warming is no use: it counts neither as hits nor as misses, and makes no key hot.
 

@@ -16,8 +16,8 @@ use bytes::Bytes;
 use deadpool_redis::redis::{
     Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, ScriptInvocation, Value, cmd, from_redis_value, pipe,
 };
-use scripts::Scripts;
 use futures::StreamExt;
+use scripts::Scripts;
 use servers::{CONNECTIONS, Connection, Pool, Servers, ServersError};
 use std::{
     sync::{
@@ -258,8 +258,7 @@ impl Remote {
             pipe.arg(self.version_key(counter));
         });
         entries.iter().for_each(|entry| ask(&mut pipe, entry));
-        let answers: Vec<RedisResult<Value>> =
-            self.ask(async |connection| pipe.query_async(connection).await).await?;
+        let answers: Vec<RedisResult<Value>> = self.ask(async |connection| pipe.query_async(connection).await).await?;
         let mut answers = answers.into_iter();
         let versions = read_as::<Vec<Option<u64>>>(answers.next()).map_err(lost)?;
         self.learn(counters, &versions).await?;
@@ -353,8 +352,11 @@ impl Remote {
             Some(_) => Message::Filled { class, key },
             None => Message::Key { class, key },
         };
-        let mut command =
-            if with_text { cmd("EVAL").arg(scripts::PUT).take() } else { cmd("EVALSHA").arg(self.scripts.put.get_hash()).take() };
+        let mut command = if with_text {
+            cmd("EVAL").arg(scripts::PUT).take()
+        } else {
+            cmd("EVALSHA").arg(self.scripts.put.get_hash()).take()
+        };
         let keys = [names.entry(key), names.lease(key), names.index.clone()];
         let keys = if self.pool.is_cluster() { &keys[..2] } else { &keys[..] };
         command.arg(keys.len()).arg(keys).arg(lease.map_or("", |lease| &lease.0)).arg(&value[..]).arg(life_ms);
@@ -431,10 +433,11 @@ impl Remote {
         .await
     }
 
-    /// Part of a class's index: keys from `offset` on that have not ended, in the order they end.
+    /// Part of a class's index: keys from `offset` on, the last to end first. A key that is loaded again meanwhile moves
+    /// to the front, so who reads on sees some keys twice and misses none.
     pub async fn indexed(&self, names: &Names, offset: u64, limit: usize) -> Result<Vec<String>, Lost> {
         self.ask(async |connection| {
-            cmd("ZRANGE").arg(&names.index).arg(offset).arg(offset + limit as u64 - 1).query_async(connection).await
+            cmd("ZREVRANGE").arg(&names.index).arg(offset).arg(offset + limit as u64 - 1).query_async(connection).await
         })
         .await
     }

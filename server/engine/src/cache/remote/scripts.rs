@@ -55,18 +55,12 @@ const REMOVE_IF: &str = r"
 if redis.call('TYPE', KEYS[1]).ok == 'string' and redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])";
 
-/// `COUNTER | keep_ms channel message` → the new version. A counter that is not there starts with the time in
-/// microseconds, so it never repeats a version it had before Redis forgot it.
+/// `COUNTER | keep_ms channel message` → the new version: the time in microseconds, or one more where it had that already.
+/// So it never repeats a version it had before Redis forgot it, or went back to an older copy of its data.
 const BUMP: &str = r"
-local v
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  v = redis.call('INCR', KEYS[1])
-else
-  local t = redis.call('TIME')
-  v = t[1] * 1000000 + t[2]
-  redis.call('SET', KEYS[1], string.format('%.0f', v))
-end
-redis.call('PEXPIRE', KEYS[1], ARGV[1])
+local t = redis.call('TIME')
+local v = math.max(t[1] * 1000000 + t[2], (tonumber(redis.call('GET', KEYS[1])) or 0) + 1)
+redis.call('SET', KEYS[1], string.format('%.0f', v), 'PX', ARGV[1])
 redis.call('PUBLISH', ARGV[2], ARGV[3] .. string.format('%.0f', v))
 return v";
 
