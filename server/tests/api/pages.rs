@@ -82,6 +82,36 @@ async fn a_refused_form_leads_back_to_its_page_which_says_why() {
     harness.stop().await;
 }
 
+/// A strategy is counted first; only what was counted can be started.
+#[tokio::test]
+async fn the_confirm_page_starts_the_strategy_that_it_counted() {
+    let harness = Harness::open().await;
+    let page = "/confirm/warm?target=orders&strategy=COMPREHENSIVE";
+    let html = harness.get(page).await.text().await.unwrap();
+    // The bar has a form to this address as well.
+    let (_, html) = html.split_once("<main").unwrap();
+    let form = |begin: &str| {
+        let from = html.find(begin).unwrap_or_else(|| panic!("no {begin} in {html}"));
+        html[from..].split_once("</form>").unwrap().0
+    };
+    let choose = form("<form method=\"get\" action=\"/confirm/warm\"");
+    assert!(choose.contains("type=\"radio\"") && choose.contains("Count keys"), "{choose}");
+    let start = form("<form method=\"post\" action=\"/api/fn/start_warmup\"");
+    assert!(start.contains("Every known key: ") && !start.contains("type=\"radio\""), "{start}");
+    let hidden = |name: &str, value: &str| format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\"");
+    assert!(
+        start.contains(&hidden("target", "orders")) && start.contains(&hidden("strategy", "COMPREHENSIVE")),
+        "{start}"
+    );
+    let fields = [("target", "orders"), ("strategy", "COMPREHENSIVE"), ("reason", "")];
+    let started = harness.form("/api/fn/start_warmup", &fields).header("accept", "text/html").send().await.unwrap();
+    let back = started.headers()["location"].to_str().unwrap();
+    assert!(back.starts_with(page) && back.contains("&done="), "{back}");
+    let html = harness.get(back).await.text().await.unwrap();
+    assert!(html.contains("Warm the cache: every known key, 1 keys"), "{html}");
+    harness.stop().await;
+}
+
 /// A link followed from a chat arrives without the SameSite=Strict cookie: one reload from our own page brings it.
 #[tokio::test]
 async fn a_link_from_elsewhere_is_loaded_once_more_before_asking_to_sign_in() {

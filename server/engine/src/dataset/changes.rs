@@ -7,13 +7,14 @@ use crate::{
     sql::{quote_identifier, quote_literal},
     target::{Target, TargetConfig},
 };
+use headroom_model::TargetId;
 use sqlx::{
     AssertSqlSafe, PgConnection,
     postgres::{PgListener, PgPoolOptions},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -142,7 +143,6 @@ impl Datasets {
     pub(super) fn watch(&self, targets: &[(TargetConfig, Arc<Target>)]) {
         for dataset in self.list() {
             let (dataset, stop) = (dataset.clone(), self.stop.clone());
-            let cache = self.cache(&dataset.config().target).cloned();
             self.tasks.spawn(async move {
                 let check = async {
                     let (mut problem, mut looks) = (None, 0);
@@ -156,12 +156,6 @@ impl Datasets {
                             tracing::warn!(dataset = dataset.name(), reason, "this dataset cannot be used");
                         }
                         sleep(CHECK_AGAIN).await;
-                    }
-                    // Who listens may have begun before these tables were known: what they missed until then is not.
-                    if let Some(cache) = cache {
-                        for table in dataset.tables() {
-                            cache.invalidate_tag(&table_tag(&dataset.config().target, &table)).await;
-                        }
                     }
                 };
                 stop.run_until_cancelled(check).await;
@@ -179,6 +173,30 @@ impl Datasets {
     fn tables_of(&self, target: &Arc<Target>) -> impl Fn() -> BTreeSet<String> + Send + use<> {
         let datasets: Vec<_> = self.list().filter(|it| it.config().target == target.id).cloned().collect();
         move || datasets.iter().flat_map(|dataset| dataset.tables()).collect()
+    }
+}
+
+/// The tables of a target that plans have named.
+pub(super) struct Planned {
+    cache: Cache<super::Page>,
+    tables: Mutex<BTreeSet<String>>,
+}
+
+impl Planned {
+    pub fn new(cache: Cache<super::Page>) -> Self {
+        Planned { cache, tables: Mutex::default() }
+    }
+
+    /// Makes good what happened to tables before anyone knew of them: who listens may have begun earlier, and pages in
+    /// Redis may be older than that. To be called before they are known to anyone else; the first time counts.
+    pub async fn learn(&self, target: &TargetId, tables: &[String]) {
+        let new: Vec<&String> = {
+            let mut known = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+            tables.iter().filter(|table| known.insert((*table).clone())).collect()
+        };
+        for table in new {
+            self.cache.invalidate_tag(&table_tag(target, table)).await;
+        }
     }
 }
 

@@ -52,6 +52,11 @@ impl Dataset {
         if let Some(ready) = self.ready() {
             return Ok(ready);
         }
+        // Apart from the callers' futures: it is rare, and large.
+        Box::pin(self.ask()).await
+    }
+
+    async fn ask(&self) -> Result<Arc<Ready>, DatasetError> {
         let _turn = self.checking.lock().await;
         match &*self.checked.read().unwrap_or_else(PoisonError::into_inner) {
             Checked::Ready(ready) => return Ok(ready.clone()),
@@ -66,6 +71,9 @@ impl Dataset {
         lease.discard();
         let refused = match found {
             Ok(ready) => {
+                if self.config().tables.is_empty() {
+                    self.planned.learn(&self.target.id, &ready.tables).await;
+                }
                 let ready = Arc::new(ready);
                 self.learn(Checked::Ready(ready.clone()));
                 return Ok(ready);

@@ -22,6 +22,7 @@ use crate::{
     target::{Target, TargetConfig},
 };
 use bytes::{BufMut, BytesMut};
+use changes::Planned;
 use check::{Checked, Ready};
 use definition::{Arguments, Definition};
 use headroom_model::{TargetId, api::FieldError};
@@ -132,6 +133,7 @@ pub struct Dataset {
     target: Arc<Target>,
     class: Class<Page>,
     checked: RwLock<Checked>,
+    planned: Arc<Planned>,
     /// Who asks PostgreSQL about the definition.
     checking: tokio::sync::Mutex<()>,
 }
@@ -193,6 +195,7 @@ impl Datasets {
             caches.insert(target.id.clone(), cache);
         }
         let mut datasets = BTreeMap::new();
+        let mut planned = BTreeMap::new();
         for config in configs {
             let wrong = |reason: &str| DefinitionError { name: config.name.clone(), reason: reason.to_owned() };
             if datasets.contains_key(&config.name) {
@@ -210,6 +213,10 @@ impl Datasets {
             let dataset = Dataset {
                 target: target.clone(),
                 class,
+                planned: planned
+                    .entry(target.id.clone())
+                    .or_insert_with(|| Arc::new(Planned::new(cache.clone())))
+                    .clone(),
                 checked: RwLock::default(),
                 checking: tokio::sync::Mutex::default(),
                 definition,

@@ -1,6 +1,6 @@
 //! `/cache` and what is below it.
 
-use crate::harness::{Harness, TARGET};
+use crate::harness::{Harness, TARGET, data, problem};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -79,5 +79,52 @@ async fn every_scope_is_previewed_cleared_and_on_record() {
     let reset = reset.json(&json!({ "scope": "cache" })).send().await.unwrap();
     assert_eq!(reset.status(), StatusCode::OK);
     assert_eq!(harness.data("/api/v1/cache").await["counters"]["misses"], 0);
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_nowhere_is_not_counted_as_cleared() {
+    let harness = Harness::open().await;
+    let clear = async |key: &str| {
+        let scope = json!({ "scope": "key", "dataset": "products", "key": key });
+        let done = data(harness.post("/api/v1/cache/clear", &scope).await).await;
+        done["outcome"]["effect"].as_str().unwrap().to_owned()
+    };
+    read(&harness, 1).await;
+    for (key, keys) in [("least=1#p1,2", "1 keys"), ("least=1#p1,2", "0 keys"), ("least=7#p1,2", "0 keys")] {
+        let effect = clear(key).await;
+        assert!(effect.starts_with(&format!("{keys} are answered no more")), "{key}: {effect}");
+    }
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_to_be_cleared_has_a_short_name() {
+    let harness = Harness::open().await;
+    let (longest, long) = ("x".repeat(1024), "x".repeat(1025));
+    let clear = async |path: &str, mut body: Value| {
+        if path.ends_with("invalidate") {
+            body.as_object_mut().unwrap().remove("scope");
+        }
+        harness.post(path, &body).await
+    };
+    for path in ["/api/v1/cache/clear", "/api/v1/cache/invalidate"] {
+        for (what, body) in [
+            ("tag", json!({ "scope": "tag", "tag": long })),
+            ("dataset", json!({ "scope": "dataset", "dataset": long })),
+            ("key", json!({ "scope": "key", "dataset": "products", "key": long })),
+            ("pattern", json!({ "scope": "pattern", "dataset": "products", "pattern": long })),
+        ] {
+            let refused = problem(clear(path, body).await, 422, "refused").await;
+            let detail = refused["detail"].as_str().unwrap();
+            assert!(detail.contains(&format!("a {what} has at most 1,024 bytes")), "{path}: {detail}");
+        }
+        let answer = clear(path, json!({ "scope": "tag", "tag": longest })).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+    }
+    // The two that were done, and nothing of what was refused.
+    let audit = harness.data("/api/v1/audit").await;
+    let actions: Vec<&Value> = audit.as_array().unwrap().iter().map(|row| &row["action"]).collect();
+    assert_eq!(actions, ["cache.clear", "cache.clear"], "{audit}");
     harness.stop().await;
 }
