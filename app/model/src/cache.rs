@@ -131,6 +131,8 @@ pub struct CacheReport {
     pub target: TargetId,
     /// Its second tier; null where the target has no Redis.
     pub redis: Option<RedisTier>,
+    /// Whether changes of tables are heard at present; while they are not, pages live until their time is over.
+    pub hears_tables: bool,
     /// Bytes in memory.
     pub memory_bytes: u64,
     /// Most bytes in memory.

@@ -237,6 +237,7 @@ impl Console {
         Some(CacheReport {
             target: id.clone(),
             redis: cache.redis(),
+            hears_tables: self.datasets.hears(id),
             memory_bytes,
             memory_max,
             counting_since: self.slot(id)?.cache_reset_at.get().unwrap_or(self.started_at),

@@ -481,7 +481,9 @@ async fn redis_restarts_and_resets_are_told_apart() {
     server.stop().await;
     let down = collector.collect(&Figures::new()).await;
     let reason = format!("Redis at 127.0.0.1:{} refuses connections", server.port());
-    assert_eq!(down.redis_error.as_deref(), Some(reason.as_str()));
+    // The first to notice may still hold a connection of a moment ago.
+    let closed = format!("Redis at 127.0.0.1:{} closed the connection", server.port());
+    assert!(down.redis_error.as_ref().is_some_and(|said| *said == reason || *said == closed), "{:?}", down.redis_error);
     assert_eq!((down.sample.get(MetricId::RedisUp), down.sample.get(MetricId::RedisMemory)), (Some(0.0), None));
     assert_eq!(pulse.ask().await.redis, Some(Err(reason)));
     server.restart().await.unwrap();

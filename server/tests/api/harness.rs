@@ -139,6 +139,13 @@ impl Harness {
         let web = Web::new(console.clone(), Dist::Folder(dist.path().into()), settings, stop.clone());
         let serving = tokio::spawn(connections::answer(listener, router(web.clone()), Limits::default(), stop.clone()));
         let client = Client::builder().redirect(Policy::none()).build().unwrap();
+        // What is loaded before is outdated once by beginning to listen.
+        let listening = async {
+            while !console.datasets.hears(&TargetId(TARGET.to_owned())) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), listening).await.expect("changes of tables are heard");
         Harness { console, web, address, stop, client, serving, dist, database, _redis: redis }
     }
 

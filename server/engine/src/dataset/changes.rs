@@ -14,7 +14,10 @@ use sqlx::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -163,8 +166,8 @@ impl Datasets {
         }
         for (config, target) in targets {
             let has_datasets = self.list().any(|dataset| dataset.config().target == target.id);
-            if let (true, Some(cache)) = (has_datasets, self.cache(&target.id)) {
-                self.tasks.spawn(listen(config.clone(), cache.clone(), self.tables_of(target), self.stop.clone()));
+            if let (true, Some(heard)) = (has_datasets, self.heard.get(&target.id)) {
+                self.tasks.spawn(listen(config.clone(), heard.clone(), self.tables_of(target), self.stop.clone()));
             }
         }
     }
@@ -176,22 +179,25 @@ impl Datasets {
     }
 }
 
-/// The tables of a target that plans have named.
-pub(super) struct Planned {
+/// What a target tells of its tables.
+pub(super) struct Heard {
     cache: Cache<super::Page>,
-    tables: Mutex<BTreeSet<String>>,
+    /// Tables that plans have named.
+    planned: Mutex<BTreeSet<String>>,
+    /// Whether changes are heard, and what changed before was made good.
+    pub listens: AtomicBool,
 }
 
-impl Planned {
+impl Heard {
     pub fn new(cache: Cache<super::Page>) -> Self {
-        Planned { cache, tables: Mutex::default() }
+        Heard { cache, planned: Mutex::default(), listens: AtomicBool::new(false) }
     }
 
     /// Makes good what happened to tables before anyone knew of them: who listens may have begun earlier, and pages in
     /// Redis may be older than that. To be called before they are known to anyone else; the first time counts.
     pub async fn learn(&self, target: &TargetId, tables: &[String]) {
         let new: Vec<&String> = {
-            let mut known = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut known = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
             tables.iter().filter(|table| known.insert((*table).clone())).collect()
         };
         for table in new {
@@ -203,7 +209,7 @@ impl Planned {
 /// Follows the triggers of a target until stopped.
 async fn listen(
     config: TargetConfig,
-    cache: Cache<super::Page>,
+    heard: Arc<Heard>,
     tables: impl Fn() -> BTreeSet<String>,
     stop: CancellationToken,
 ) {
@@ -221,12 +227,15 @@ async fn listen(
             listener.listen(CHANNEL).await.ok()?;
             // Whatever changed while nobody listened.
             for table in tables() {
-                cache.invalidate_tag(&table_tag(&config.id, &table)).await;
+                heard.cache.invalidate_tag(&table_tag(&config.id, &table)).await;
             }
-            hear(&mut listener, &config, &cache, &tables).await;
+            heard.listens.store(true, Relaxed);
+            hear(&mut listener, &config, &heard.cache, &tables).await;
             Some(())
         };
-        match stop.run_until_cancelled(follow).await {
+        let followed = stop.run_until_cancelled(follow).await;
+        heard.listens.store(false, Relaxed);
+        match followed {
             None => return,
             Some(Some(())) => pause = RECONNECT_FROM,
             Some(None) => pause = (pause * 2).min(RECONNECT_MAX),

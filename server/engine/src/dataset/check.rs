@@ -72,7 +72,7 @@ impl Dataset {
         let refused = match found {
             Ok(ready) => {
                 if self.config().tables.is_empty() {
-                    self.planned.learn(&self.target.id, &ready.tables).await;
+                    self.heard.learn(&self.target.id, &ready.tables).await;
                 }
                 let ready = Arc::new(ready);
                 self.learn(Checked::Ready(ready.clone()));

@@ -22,7 +22,7 @@ use crate::{
     target::{Target, TargetConfig},
 };
 use bytes::{BufMut, BytesMut};
-use changes::Planned;
+use changes::Heard;
 use check::{Checked, Ready};
 use definition::{Arguments, Definition};
 use headroom_model::{TargetId, api::FieldError};
@@ -30,7 +30,7 @@ use sqlx::{AssertSqlSafe, Row};
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, atomic::Ordering::Relaxed},
     time::Duration,
 };
 use tokio::sync::mpsc;
@@ -133,7 +133,7 @@ pub struct Dataset {
     target: Arc<Target>,
     class: Class<Page>,
     checked: RwLock<Checked>,
-    planned: Arc<Planned>,
+    heard: Arc<Heard>,
     /// Who asks PostgreSQL about the definition.
     checking: tokio::sync::Mutex<()>,
 }
@@ -165,6 +165,7 @@ pub enum SetupError {
 pub struct Datasets {
     datasets: BTreeMap<String, Arc<Dataset>>,
     caches: BTreeMap<TargetId, Cache<Page>>,
+    heard: BTreeMap<TargetId, Arc<Heard>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -194,8 +195,9 @@ impl Datasets {
                 .map_err(|source| SetupError::Redis { target: target.id.clone(), source })?;
             caches.insert(target.id.clone(), cache);
         }
+        let heard: BTreeMap<TargetId, Arc<Heard>> =
+            caches.iter().map(|(id, cache)| (id.clone(), Arc::new(Heard::new(cache.clone())))).collect();
         let mut datasets = BTreeMap::new();
-        let mut planned = BTreeMap::new();
         for config in configs {
             let wrong = |reason: &str| DefinitionError { name: config.name.clone(), reason: reason.to_owned() };
             if datasets.contains_key(&config.name) {
@@ -205,7 +207,9 @@ impl Datasets {
                 return Err(wrong("there are more than 1,000 datasets").into());
             }
             let target = targets.iter().map(|(_, target)| target).find(|target| target.id == config.target);
-            let (Some(target), Some(cache)) = (target, caches.get(&config.target)) else {
+            let (Some(target), Some(cache), Some(heard)) =
+                (target, caches.get(&config.target), heard.get(&config.target))
+            else {
                 return Err(wrong(&format!("no target is named \"{}\"", config.target)).into());
             };
             let definition = Definition::new(config)?;
@@ -213,17 +217,14 @@ impl Datasets {
             let dataset = Dataset {
                 target: target.clone(),
                 class,
-                planned: planned
-                    .entry(target.id.clone())
-                    .or_insert_with(|| Arc::new(Planned::new(cache.clone())))
-                    .clone(),
+                heard: heard.clone(),
                 checked: RwLock::default(),
                 checking: tokio::sync::Mutex::default(),
                 definition,
             };
             datasets.insert(dataset.name().to_owned(), Arc::new(dataset));
         }
-        let all = Datasets { datasets, caches, tasks: TaskTracker::new(), stop: CancellationToken::new() };
+        let all = Datasets { datasets, caches, heard, tasks: TaskTracker::new(), stop: CancellationToken::new() };
         all.watch(targets);
         Ok(all)
     }
@@ -245,6 +246,12 @@ impl Datasets {
     #[must_use]
     pub fn cache(&self, target: &TargetId) -> Option<&Cache<Page>> {
         self.caches.get(target)
+    }
+
+    /// Whether changes of a target's tables are heard at present, and those from before were made good.
+    #[must_use]
+    pub fn hears(&self, target: &TargetId) -> bool {
+        self.heard.get(target).is_some_and(|heard| heard.listens.load(Relaxed))
     }
 
     /// Stops tasks and caches, and waits for them; bounded by 3 s.
