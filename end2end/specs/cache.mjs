@@ -11,7 +11,7 @@ const number = (text) => Number(/[\d,]+(\.\d+)?/.exec(text)?.[0].replaceAll(",",
 const report = () => api("/api/v1/cache");
 
 // At one key a second nobody comes too late to cancel.
-const SLOW_KEYS = 300;
+const SLOW_KEYS = 100;
 
 // A dataset of a console of our own over the shop. Its key space is its own, so that neither clears what is the other's.
 const products = (space, more = "") => `
