@@ -14,13 +14,13 @@ use sqlx::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 
 /// The channel of the triggers.
@@ -184,13 +184,24 @@ pub(super) struct Heard {
     cache: Cache<super::Page>,
     /// Tables that plans have named.
     planned: Mutex<BTreeSet<String>>,
-    /// Whether changes are heard, and what changed before was made good.
-    pub listens: AtomicBool,
+    /// Whether changes are heard, and what changed before was made good. Nothing before the first attempt has ended.
+    listens: watch::Sender<Option<bool>>,
 }
 
 impl Heard {
     pub fn new(cache: Cache<super::Page>) -> Self {
-        Heard { cache, planned: Mutex::default(), listens: AtomicBool::new(false) }
+        Heard { cache, planned: Mutex::default(), listens: watch::Sender::new(None) }
+    }
+
+    /// Whether changes are heard at present.
+    pub fn listens(&self) -> bool {
+        *self.listens.borrow() == Some(true)
+    }
+
+    /// Waits until the first attempt to listen has ended, however it did.
+    pub async fn settled(&self) {
+        // It fails only without a sender, and that is `self`.
+        let _ = self.listens.subscribe().wait_for(Option::is_some).await;
     }
 
     /// Makes good what happened to tables before anyone knew of them: who listens may have begun earlier, and pages in
@@ -229,12 +240,12 @@ async fn listen(
             for table in tables() {
                 heard.cache.invalidate_tag(&table_tag(&config.id, &table)).await;
             }
-            heard.listens.store(true, Relaxed);
+            heard.listens.send_replace(Some(true));
             hear(&mut listener, &config, &heard.cache, &tables).await;
             Some(())
         };
         let followed = stop.run_until_cancelled(follow).await;
-        heard.listens.store(false, Relaxed);
+        heard.listens.send_replace(Some(false));
         match followed {
             None => return,
             Some(Some(())) => pause = RECONNECT_FROM,

@@ -30,7 +30,7 @@ use sqlx::{AssertSqlSafe, Row};
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, PoisonError, RwLock, atomic::Ordering::Relaxed},
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 use tokio::sync::mpsc;
@@ -38,6 +38,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Most datasets of one console.
 const DATASETS_MAX: usize = 1_000;
+/// How long anyone waits to learn whether changes are heard.
+const SETTLE_MAX: Duration = Duration::from_secs(10);
 /// Rows a streamed answer may have; more than that is an export, not a page.
 pub const STREAM_MAX: u64 = 1_000_000;
 
@@ -251,7 +253,16 @@ impl Datasets {
     /// Whether changes of a target's tables are heard at present, and those from before were made good.
     #[must_use]
     pub fn hears(&self, target: &TargetId) -> bool {
-        self.heard.get(target).is_some_and(|heard| heard.listens.load(Relaxed))
+        self.heard.get(target).is_some_and(|heard| heard.listens())
+    }
+
+    /// Waits until it is known whether changes of a target's tables are heard: beginning to listen makes outdated what was
+    /// loaded before. Bounded by 10 s; ends at once where no dataset has the target.
+    pub async fn settled(&self, target: &TargetId) {
+        let has_datasets = self.list().any(|dataset| dataset.config().target == *target);
+        if let (true, Some(heard)) = (has_datasets, self.heard.get(target)) {
+            let _ = tokio::time::timeout(SETTLE_MAX, heard.settled()).await;
+        }
     }
 
     /// Stops tasks and caches, and waits for them; bounded by 3 s.

@@ -125,7 +125,10 @@ impl Run {
         self.context().progress(0, Some(total));
         plan.notes.iter().for_each(|note| self.context().log(note.clone()));
         let next = AtomicUsize::new(0);
-        let all = try_join_all((0..plan.at_once.max(1)).map(|_| self.worker(&plan, &next)));
+        let all = async {
+            self.pace.console.datasets.settled(&self.pace.target).await;
+            try_join_all((0..plan.at_once.max(1)).map(|_| self.worker(&plan, &next))).await
+        };
         let ended = tokio::select! {
             ended = all => ended.map(drop),
             () = self.context().cancelled.cancelled() => Err(Failure("It was stopped".into())),
