@@ -12,8 +12,18 @@ use leptos_router::{
     path,
 };
 
+const PRODUCT: &str = "Headroom";
+
 fn titled(page: String) -> String {
-    if page.is_empty() { "Headroom".to_owned() } else { format!("{page} · Headroom") }
+    if page.ends_with(PRODUCT) { page } else { format!("{page} · {PRODUCT}") }
+}
+
+/// The title until a page's own code has come: what the server gave the document.
+fn first_title() -> String {
+    #[cfg(feature = "hydrate")]
+    return document().title();
+    #[cfg(not(feature = "hydrate"))]
+    PRODUCT.to_owned()
 }
 
 /// The application. Pages are rendered completely before the first byte is sent, so that they need no script.
@@ -21,7 +31,7 @@ fn titled(page: String) -> String {
 pub fn App() -> impl IntoView {
     provide_meta_context();
     view! {
-        <Title formatter=titled/>
+        <Title formatter=titled text=first_title()/>
         <Router>
             <Routes fallback=|| view! { <Missing/> }>
                 <Route path=path!("/login") view={Lazy::<LoginPage>::new()} ssr=SsrMode::Async/>

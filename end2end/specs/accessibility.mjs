@@ -3,10 +3,17 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { test } from "node:test";
-import { hydrated, open, openAlive, WIDTHS } from "../lib/site.mjs";
+import { before, test } from "node:test";
+import { serve } from "../lib/console.mjs";
+import { hydrated, open, openAlive, site, WIDTHS } from "../lib/site.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+// Who is signed in has no business on the login page, and without users everyone is.
+let guarded;
+before(async () => {
+  guarded = await serve(site, "guarded", { users: { someone: ["viewer", "correct horse battery"] } });
+});
 
 async function findings(page) {
   await page.evaluate(axe);
@@ -57,10 +64,8 @@ for (const theme of ["light", "dark"]) {
     });
   }
   test(`/login, ${theme}`, async (t) => {
-    const page = await open(t, "/login", { theme });
-    // The page has no live indicator to wait for, and its title is set anew when it comes alive.
-    await page.waitForLoadState("networkidle");
-    await page.waitForFunction(() => document.title !== "");
+    const page = await open(t, "/login?error=refused", { theme, base: guarded.url });
+    await page.getByRole("heading", { name: "Sign in to Headroom" }).waitFor();
     assert.deepEqual(await findings(page), []);
   });
   test(`/api/docs, ${theme}`, async (t) => {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ask, hasPsql } from "../lib/database.mjs";
-import { api, liveState, open, openAlive } from "../lib/site.mjs";
+import { api, hydrated, liveState, open, openAlive } from "../lib/site.mjs";
 import { until } from "../lib/wait.mjs";
 
 const number = (text) => Number(/[\d,]+(\.\d+)?/.exec(text)?.[0].replaceAll(",", ""));
@@ -29,6 +29,22 @@ test("hydrates without a problem and follows the live feed", async (t) => {
   await page.getByRole("region", { name: "Last 1 hour" }).scrollIntoViewIfNeeded();
   await until("ECharts draws six charts", async () => (await page.locator(".chart-frame.is-live svg").count()) >= 12);
   assert.deepEqual(page.problems, []);
+});
+
+test("the page has its title at every moment", async (t) => {
+  const page = await open(t, "/api/docs");
+  await page.addInitScript(() => {
+    window.titles = new Set();
+    new MutationObserver(() => document.body && window.titles.add(document.title)).observe(document, {
+      subtree: true, childList: true, characterData: true,
+    });
+  });
+  await page.goto("/");
+  await hydrated(page);
+  assert.deepEqual(await page.evaluate(() => [...window.titles]), ["Overview · Headroom"]);
+  await page.getByRole("link", { name: "Cache", exact: true }).first().click();
+  await page.waitForFunction(() => document.title === "Cache · Headroom");
+  assert.ok((await page.evaluate(() => [...window.titles])).every((title) => / · Headroom$/.test(title)));
 });
 
 test("figures move without a reload", async (t) => {

@@ -1,13 +1,11 @@
 //! Accepts connections and answers on them, within bounds: so many at once, so long for the head of a request, so long to
 //! finish once the process stops. HTTP/1.1 alone; a proxy in front speaks HTTP/2 where that is wanted.
 
-use axum::{Router, body::Body, extract::ConnectInfo};
-use hyper::{Request, body::Incoming, server::conn::http1, service::Service};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use axum::{body::Body, extract::ConnectInfo, response::Response};
+use hyper::{Request, body::Incoming, server::conn::http1};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
+    convert::Infallible,
     io::{self, ErrorKind},
     net::SocketAddr,
     pin::pin,
@@ -46,7 +44,11 @@ impl Default for Limits {
 }
 
 /// Answers requests until `stop`, then lets the running ones finish. Dropping the future cuts all connections.
-pub async fn answer(listener: TcpListener, app: Router, limits: Limits, stop: CancellationToken) {
+pub async fn answer<A, F>(listener: TcpListener, app: A, limits: Limits, stop: CancellationToken)
+where
+    A: Fn(Request<Body>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
     let places = Arc::new(Semaphore::new(limits.connections_max));
     // Bounded by the places; what has ended is taken out with every new one.
     let mut open = JoinSet::new();
@@ -84,19 +86,25 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// Answers on one connection until either side ends it; after `stop` the request under way is the last.
-async fn serve(
+async fn serve<A, F>(
     stream: TcpStream,
     peer: SocketAddr,
-    app: Router,
+    app: A,
     head: Duration,
     stop: CancellationToken,
     _place: OwnedSemaphorePermit,
-) {
-    let app = TowerToHyperService::new(app);
+) where
+    A: Fn(Request<Body>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    // An answer leaves in one piece; waiting for a fuller packet would only make it late. A peer that has left meanwhile
+    // is noticed below.
+    let _ = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
-        app.call(request)
+        let answer = app(request);
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -118,7 +126,9 @@ async fn serve(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::routing::get;
+    use axum::{Router, routing::get};
+    use hyper::service::Service;
+    use hyper_util::service::TowerToHyperService;
     use std::net::Ipv4Addr;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
@@ -132,6 +142,11 @@ mod tests {
         let app = Router::new()
             .route("/", get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() }))
             .route("/never", get(std::future::pending::<()>));
+        let app = TowerToHyperService::new(app);
+        let app = move |request| {
+            let answer = app.call(request);
+            async { answer.await.unwrap() }
+        };
         (address, stop.clone(), tokio::spawn(answer(listener, app, limits, stop)))
     }
 

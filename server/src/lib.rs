@@ -16,6 +16,7 @@ pub mod demo;
 pub mod docs;
 pub mod doctor;
 pub mod endpoint;
+pub mod gateway;
 pub mod http;
 pub mod logging;
 pub mod openapi;

@@ -8,6 +8,7 @@ use crate::{
     },
     assets::IMMUTABLE,
     endpoint::{self, Endpoint, admin, operator, public, scrape, viewer},
+    gateway::{self, Gateway},
     http::{etag, headers, observe, problem, response_cache},
     pages,
     web::Web,
@@ -20,7 +21,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, post},
 };
-use std::time::Duration;
+use futures::future::BoxFuture;
+use std::{sync::Arc, time::Duration};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::{
@@ -120,7 +122,18 @@ fn browser_forms() -> Router<Web> {
 }
 
 /// Everything the console answers.
-pub fn router(web: Web) -> Router {
+pub fn app(web: &Web) -> impl Fn(Request) -> BoxFuture<'static, Response> + Clone + Send + Sync + 'static {
+    let endpoints = endpoints();
+    let of_datasets = endpoints.iter().find(|endpoint| endpoint.path == gateway::ROUTE).map(|endpoint| endpoint.access);
+    let access = of_datasets.expect("datasets have an endpoint");
+    let gateway = Arc::new(Gateway::new(web.clone(), access, router(&endpoints, web.clone())));
+    move |request| {
+        let gateway = gateway.clone();
+        Box::pin(async move { gateway.answer(request).await })
+    }
+}
+
+fn router(endpoints: &[Endpoint], web: Web) -> Router {
     let guard = |access: Access| from_fn_with_state((web.clone(), access), authorize);
     let compression = SizeAbove::new(COMPRESS_ABOVE_BYTES)
         .and(NotForContentType::SSE)
@@ -131,7 +144,7 @@ pub fn router(web: Web) -> Router {
             headers.get(CACHE_CONTROL).is_none_or(|value| value != IMMUTABLE)
         });
     Router::new()
-        .merge(endpoint::routes(&endpoints(), &web))
+        .merge(endpoint::routes(endpoints, &web))
         .merge(browser_forms().route_layer(guard(Access::Public)))
         .merge(pages::routes(&web))
         .route(&format!("{}/{{*name}}", pages::FUNCTIONS), any(pages::function))

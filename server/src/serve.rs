@@ -5,7 +5,7 @@ use crate::{
     cli::Failure,
     config::Settings,
     connections::{self, DRAIN, Limits},
-    router::router,
+    router::app,
     web::{Web, WebSettings},
 };
 use headroom_engine::{
@@ -48,7 +48,7 @@ pub async fn serve(
     tracing::info!(%address, targets = console.targets().len(), store = console.store.backend(), "listening");
     ready(address, &console);
     let outcome = tokio::select! {
-        () = connections::answer(listener, router(web), Limits::default(), stop) => Ok(()),
+        () = connections::answer(listener, app(&web), Limits::default(), stop) => Ok(()),
         () = console.ousted() => Err(Failure::Runtime(anyhow::anyhow!(
             "another console has taken the state store over while this one did not reach it"
         ))),

@@ -2,6 +2,7 @@
 
 use crate::{
     assets::Dist,
+    gateway::Addresses,
     http::response_cache::{self, ResponseCache},
     openapi,
     router::endpoints,
@@ -39,6 +40,8 @@ pub struct Web {
     pub document: Arc<OpenApi>,
     /// Answers of heavy reads, kept for a moment.
     pub responses: ResponseCache,
+    /// What was asked of datasets, by address.
+    pub addresses: Addresses,
     /// One permit an open live feed.
     pub streams: Arc<Semaphore>,
     /// Cancelled when the process stops: live feeds end, readiness turns off.
@@ -56,7 +59,16 @@ impl Web {
             console.default_target().clone(),
             console.clock.clone(),
         );
-        Web { console, dist, settings, document, responses, streams: Arc::new(Semaphore::new(MAX_STREAMS)), stop }
+        Web {
+            console,
+            dist,
+            settings,
+            document,
+            responses,
+            addresses: Addresses::default(),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            stop,
+        }
     }
 
     /// Whether the listener can be reached from this machine only.

@@ -2,6 +2,7 @@
 
 mod support;
 
+use futures::StreamExt;
 use headroom_engine::{
     cache::{CacheSettings, ClassSettings, Origin, Servers},
     clock::Clock,
@@ -79,9 +80,9 @@ fn ask(arguments: &[(&str, &str)]) -> Ask {
 }
 
 async fn body(dataset: &Arc<Dataset>, ask: &Ask) -> Result<(Value, Origin), DatasetError> {
-    let reply = dataset.page(ask).await?;
-    let page = reply.hit.value().expect("a page is never absent");
-    Ok((serde_json::from_slice(page.body()).expect("it is JSON"), reply.hit.origin))
+    let hit = dataset.page(ask).await?;
+    let page = hit.value().expect("a page is never absent");
+    Ok((serde_json::from_slice(page.body()).expect("it is JSON"), hit.origin))
 }
 
 async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool) {
@@ -274,7 +275,6 @@ async fn users_have_pages_of_their_own_where_a_dataset_says_so() {
         let ask = Ask { user: user.into(), ..Ask::default() };
         let (page, origin) = body(me, &ask).await.unwrap();
         assert_eq!((&page["data"][0]["me"], origin), (&json!(user), Origin::Load));
-        assert!(me.page(&ask).await.unwrap().is_private);
     }
 }
 
@@ -286,14 +286,14 @@ async fn large_answers_stream_and_an_abandoned_stream_gives_its_connection_back(
     let all = datasets.get("all").unwrap();
     let mut rows = all.stream(&Ask::default()).await.unwrap();
     let mut count = 0;
-    while let Some(row) = rows.recv().await {
+    while let Some(row) = rows.next().await {
         count += 1;
         assert_eq!(row.unwrap(), format!("{{\"n\":{count}}}"));
     }
     assert_eq!(count, 100_000);
     for _ in 0..20 {
         let mut rows = all.stream(&Ask::default()).await.unwrap();
-        assert!(rows.recv().await.unwrap().is_ok());
+        assert!(rows.next().await.unwrap().is_ok());
     }
     body(all, &Ask::default()).await.unwrap();
 }

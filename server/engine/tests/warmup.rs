@@ -170,7 +170,7 @@ async fn warm(console: &Arc<Console>, strategy: WarmupStrategy) -> Operation {
 }
 
 async fn read(dataset: &Arc<Dataset>, ask: &Ask) -> Origin {
-    dataset.page(ask).await.unwrap().hit.origin
+    dataset.page(ask).await.unwrap().origin
 }
 
 /// What memory would answer at once.

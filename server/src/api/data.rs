@@ -9,6 +9,7 @@ use crate::{
         etag::holds,
         extract::{Params, Segment},
         pagination::{link_header, with},
+        response_cache::{X_CACHE, X_CACHE_KEY},
     },
     web::Web,
 };
@@ -21,12 +22,11 @@ use axum::{
 use futures::StreamExt;
 use headroom_engine::{
     cache::{Hit, Origin},
-    dataset::{Ask, DEFAULT_LIMIT, Dataset, Encoding, Page, Reply},
+    dataset::{Ask, DEFAULT_LIMIT, Dataset, Encoding, Page},
 };
 use headroom_model::{TargetId, api::Envelope};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use tokio_stream::wrappers::ReceiverStream;
 use utoipa::{IntoParams, ToSchema};
 
 /// A parameter of a dataset.
@@ -151,11 +151,24 @@ pub async fn read(
 ) -> Result<Response, WebError> {
     let dataset = web.console.datasets.get(&name)?;
     let ask = ask(pairs, caller)?;
-    let wants_rows = headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|accepts| accepts.split(',').any(|media| media.trim().starts_with(NDJSON)));
-    if wants_rows { stream(dataset, &ask).await } else { Ok(page(&uri, &headers, &ask, dataset.page(&ask).await?)) }
+    if wants_rows(&headers) {
+        return stream(dataset, &ask).await;
+    }
+    let question = dataset.question(&ask).await?;
+    let hit = dataset.read(&question).await?;
+    let page = hit.value().ok_or_else(|| WebError::internal("a dataset answered without a page"))?;
+    let address = uri.path_and_query().map_or_else(String::new, ToString::to_string);
+    let key = question.key().to_owned();
+    let head = move |page: &Page| head(&uri, &ask, &key, page);
+    let response = answer(head(page), &headers, &hit);
+    web.addresses.learn(&address, dataset, &question, head);
+    response.ok_or_else(|| WebError::internal("a dataset answered without a page"))
+}
+
+/// Whether rows are asked for, one a line.
+pub fn wants_rows(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accepted.is_some_and(|accepts| accepts.split(',').any(|media| media.trim().starts_with(NDJSON)))
 }
 
 fn ask(pairs: Vec<(String, String)>, caller: Caller) -> Result<Ask, WebError> {
@@ -183,35 +196,41 @@ fn origin(hit: &Hit<Page>) -> &'static str {
     }
 }
 
-fn page(uri: &Uri, request: &HeaderMap, ask: &Ask, reply: Reply) -> Response {
-    let Some(page) = reply.hit.value() else {
-        return WebError::internal("a dataset answered without a page").into_response();
-    };
+/// Headers that are the same as long as the page is.
+fn head(uri: &Uri, ask: &Ask, key: &str, page: &Page) -> HeaderMap {
     let mut headers = links(uri, ask, page);
     let mut set = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
         }
     };
-    set(HeaderName::from_static("x-cache"), origin(&reply.hit));
-    if fits_header(&reply.key) {
-        set(HeaderName::from_static("x-cache-key"), &reply.key);
+    if fits_header(key) {
+        set(X_CACHE_KEY, key);
     }
-    set(header::AGE, &reply.hit.age().as_secs().to_string());
     set(header::ETAG, page.etag());
     // Ask again with the tag: what is invalidated here must not live on in a client.
     set(header::CACHE_CONTROL, "private, no-cache");
     set(header::VARY, "accept-encoding, authorization, cookie");
+    headers
+}
+
+/// The answer of a hit, behind the headers of its page.
+pub fn answer(mut head: HeaderMap, request: &HeaderMap, hit: &Hit<Page>) -> Option<Response> {
+    let page = hit.value()?;
+    head.insert(X_CACHE, HeaderValue::from_static(origin(hit)));
+    head.insert(header::AGE, HeaderValue::from(hit.age().as_secs()));
     let known = request.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     if known.is_some_and(|list| holds(list, page.etag())) {
-        return (StatusCode::NOT_MODIFIED, headers).into_response();
+        return Some((StatusCode::NOT_MODIFIED, head).into_response());
     }
     let (body, encoding) = page.encoded(negotiate(request));
     if encoding != Encoding::Identity {
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding.as_str()));
+        head.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding.as_str()));
     }
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    (headers, body).into_response()
+    head.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut response = Response::new(Body::from(body));
+    *response.headers_mut() = head;
+    Some(response)
 }
 
 /// Longest key that is told in a header, in bytes.
@@ -260,8 +279,7 @@ async fn stream(dataset: &Arc<Dataset>, ask: &Ask) -> Result<Response, WebError>
     if ask.page.is_some() || ask.limit.is_some() || ask.cursor.is_some() {
         return Err(WebError::new(Kind::Invalid, "A stream has all rows: leave page, limit and cursor out."));
     }
-    let rows = ReceiverStream::new(dataset.stream(ask).await?);
-    let lines = rows.map(|row| row.map(|row| Bytes::from(row + "\n")));
+    let lines = dataset.stream(ask).await?.map(|row| row.map(|row| Bytes::from(row + "\n")));
     let headers = [(header::CONTENT_TYPE, NDJSON), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, Body::from_stream(lines)).into_response())
 }

@@ -2,12 +2,12 @@
 
 use axum::{
     extract::Request,
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::Next,
     response::Response,
 };
 
-use crate::access::forwarded;
+pub use crate::access::forwarded::is_https;
 
 /// The policy of everything that is not a page: nothing loads, nothing frames it.
 const CLOSED: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
@@ -24,9 +24,18 @@ pub fn page_policy(nonce: Option<&str>) -> String {
 
 /// Adds the headers; a policy that a page set stays.
 pub async fn secure(request: Request, next: Next) -> Response {
-    let is_https = forwarded::is_https(request.headers());
+    let is_https = is_https(request.headers());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
+    close(headers);
+    if is_https {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    response
+}
+
+/// What every answer says, however it came.
+pub fn close(headers: &mut HeaderMap) {
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(CLOSED));
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -36,8 +45,4 @@ pub async fn secure(request: Request, next: Next) -> Response {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    if is_https {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
-    }
-    response
 }

@@ -1,4 +1,4 @@
-//! Request id, response time, log line and latency statistics: the outermost layer.
+//! Request id, response time, log line and latency statistics.
 
 use crate::web::Web;
 use axum::{
@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use headroom_model::Timestamp;
-use std::time::Instant;
+use std::{borrow::Cow, time::Instant};
 use tracing::Instrument;
 
 /// Names one request in answers and in the log.
@@ -17,37 +17,54 @@ pub struct RequestId(pub String);
 
 /// The header that carries the request id both ways.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const RESPONSE_TIME: HeaderName = HeaderName::from_static("x-response-time");
+/// The header that tells how long the answer took.
+pub const RESPONSE_TIME: HeaderName = HeaderName::from_static("x-response-time");
 
-/// Observes one request from its arrival to the head of its answer.
+/// One request from its arrival to the head of its answer.
+pub struct Observation {
+    started: Instant,
+    /// Method and pattern, never the path: paths are unbounded and may name things.
+    route: Cow<'static, str>,
+    id: String,
+}
+
+impl Observation {
+    /// It has arrived.
+    pub fn begin(web: &Web, headers: &HeaderMap, route: impl Into<Cow<'static, str>>) -> Self {
+        let started = Instant::now();
+        Observation { started, route: route.into(), id: request_id(headers, web.console.clock.now()) }
+    }
+
+    /// Its answer is about to leave.
+    pub fn end(self, web: &Web, response: &mut Response) {
+        let Observation { started, route, id } = self;
+        let elapsed = started.elapsed();
+        let status = response.status().as_u16();
+        let millis = elapsed.as_secs_f64() * 1000.0;
+        tracing::debug!(%route, id, status, millis, "answered");
+        let headers = response.headers_mut();
+        for (name, value) in [(REQUEST_ID, id), (RESPONSE_TIME, format!("{millis:.2}ms"))] {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        }
+        let kind = headers.get(header::CONTENT_TYPE);
+        // A live feed's head says nothing about its latency.
+        if !kind.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream")) {
+            web.console.requests.record(&route, status, elapsed);
+        }
+    }
+}
+
+/// Observes one request: the outermost layer.
 pub async fn observe(State(web): State<Web>, mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let id = request_id(request.headers(), web.console.clock.now());
-    let method = method_name(request.method());
-    // The pattern, never the path: paths are unbounded and may name things.
-    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
-    request.extensions_mut().insert(RequestId(id.clone()));
-    let span = tracing::info_span!("request", method, route, id);
-    let mut response = next.run(request).instrument(span.clone()).await;
-    let elapsed = started.elapsed();
-
-    let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        headers.insert(REQUEST_ID, value);
-    }
-    let millis = elapsed.as_secs_f64() * 1000.0;
-    if let Ok(value) = HeaderValue::from_str(&format!("{millis:.2}ms")) {
-        headers.insert(RESPONSE_TIME, value);
-    }
-    let is_stream =
-        headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
-    let status = response.status().as_u16();
-    // A live feed's head says nothing about its latency.
-    if !is_stream {
-        web.console.requests.record(&format!("{method} {route}"), status, elapsed);
-    }
-    let _entered = span.enter();
-    tracing::debug!(status, millis, "answered");
+    let pattern = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str);
+    let route = format!("{} {pattern}", method_name(request.method()));
+    let seen = Observation::begin(&web, request.headers(), route);
+    request.extensions_mut().insert(RequestId(seen.id.clone()));
+    let span = tracing::info_span!("request", route = &*seen.route, id = seen.id);
+    let mut response = next.run(request).instrument(span).await;
+    seen.end(&web, &mut response);
     response
 }
 

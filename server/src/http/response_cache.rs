@@ -33,8 +33,10 @@ pub const MEMORY_MAX: u64 = 16 << 20;
 /// A larger answer is not kept.
 const BODY_MAX: u64 = 1 << 20;
 
-const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
-const X_CACHE_KEY: HeaderName = HeaderName::from_static("x-cache-key");
+/// Tells which tier answered.
+pub const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+/// Tells the key of the answer in its cache.
+pub const X_CACHE_KEY: HeaderName = HeaderName::from_static("x-cache-key");
 
 /// Answers of all endpoints that are kept. Its upkeep ends with the last handle.
 #[derive(Clone, Debug)]

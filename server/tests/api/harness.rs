@@ -17,7 +17,7 @@ use headroom_sandbox::test::{self, TestDatabase, TestRedis};
 use headroom_server::{
     assets::Dist,
     connections::{self, Limits},
-    router::router,
+    router::app,
     web::{Web, WebSettings},
 };
 use reqwest::{Client, Method, RequestBuilder, Response, redirect::Policy};
@@ -137,7 +137,7 @@ impl Harness {
             keep_alive: Duration::from_secs(15),
         };
         let web = Web::new(console.clone(), Dist::Folder(dist.path().into()), settings, stop.clone());
-        let serving = tokio::spawn(connections::answer(listener, router(web.clone()), Limits::default(), stop.clone()));
+        let serving = tokio::spawn(connections::answer(listener, app(&web), Limits::default(), stop.clone()));
         let client = Client::builder().redirect(Policy::none()).build().unwrap();
         // What is loaded before is outdated once by beginning to listen.
         let listening = async {

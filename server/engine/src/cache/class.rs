@@ -63,36 +63,54 @@ impl<V: Cacheable> Class<V> {
         F: FnOnce() -> L + Send + 'static,
         L: Future<Output = Result<Loaded<V>, LoadFailure>> + Send + 'static,
     {
+        match self.from_memory(key, tags, load) {
+            Ok(hit) => Ok(hit),
+            Err((older, load)) => self.get_slowly(key, tags, older, load).await,
+        }
+    }
+
+    /// The value of a key where [`Class::get_or_load`] would answer from memory, counted and refreshed early as there.
+    /// None counts for nothing.
+    pub fn hit<F, L>(&self, key: &str, tags: &[&str], load: F) -> Option<Hit<V>>
+    where
+        F: FnOnce() -> L + Send + 'static,
+        L: Future<Output = Result<Loaded<V>, LoadFailure>> + Send + 'static,
+    {
+        self.from_memory(key, tags, load).ok()
+    }
+
+    /// What memory answers; else what it has that is too old to answer, and the loader back.
+    fn from_memory<F, L>(&self, key: &str, tags: &[&str], load: F) -> Result<Hit<V>, (Option<Arc<Entry<V>>>, F)>
+    where
+        F: FnOnce() -> L + Send + 'static,
+        L: Future<Output = Result<Loaded<V>, LoadFailure>> + Send + 'static,
+    {
         let (inner, class) = (&*self.inner, &*self.state);
         let counters = &class.stats.counters;
-        let begun = class.stats.begin();
-        let mut older = None;
-        if class.settings.mode.memory()
-            && let Some(entry) = inner.memory.get(&KeyRef { class: class.id, text: key })
-        {
-            let now = inner.time.now();
-            match inner.standing(class, &entry, now) {
-                Standing::Fresh if !inner.is_suspect(&entry) => {
-                    self.count_hit(key, &entry, &counters.hits_memory);
-                    if let Some(until) = class.settings.sliding_until {
-                        entry.slide(now, until);
-                    } else if entry.due_early(now, inner.stretch(class, &entry), &class.settings)
-                        && entry.begin_refresh()
-                    {
-                        self.refresh(key, tags, &entry, load);
-                    }
-                    class.stats.answered(begun);
-                    return Ok(Hit { entry, origin: Origin::Memory, now });
-                }
-                Standing::Stale if !entry.may_retry(now) => {
-                    self.count_hit(key, &entry, &counters.hits_stale);
-                    return Ok(Hit { entry, origin: Origin::Stale, now });
-                }
-                Standing::Gone => {}
-                Standing::Fresh | Standing::Stale | Standing::Outdated => older = Some(entry),
-            }
+        if !class.settings.mode.memory() {
+            return Err((None, load));
         }
-        self.get_slowly(key, tags, older, load).await
+        let begun = class.stats.begin();
+        let Some(entry) = inner.memory.get(&KeyRef { class: class.id, text: key }) else { return Err((None, load)) };
+        let now = inner.time.now();
+        match inner.standing(class, &entry, now) {
+            Standing::Fresh if !inner.is_suspect(&entry) => {
+                self.count_hit(key, &entry, &counters.hits_memory);
+                if let Some(until) = class.settings.sliding_until {
+                    entry.slide(now, until);
+                } else if entry.due_early(now, inner.stretch(class, &entry), &class.settings) && entry.begin_refresh() {
+                    self.refresh(key, tags, &entry, load);
+                }
+                class.stats.answered(begun);
+                Ok(Hit { entry, origin: Origin::Memory, now })
+            }
+            Standing::Stale if !entry.may_retry(now) => {
+                self.count_hit(key, &entry, &counters.hits_stale);
+                Ok(Hit { entry, origin: Origin::Stale, now })
+            }
+            Standing::Gone => Err((None, load)),
+            Standing::Fresh | Standing::Stale | Standing::Outdated => Err((Some(entry), load)),
+        }
     }
 
     pub(super) fn count_hit(&self, key: &str, entry: &Entry<V>, counter: &AtomicU64) {

@@ -8,11 +8,13 @@ mod check;
 mod cursor;
 mod definition;
 mod page;
+mod rows;
 mod statement;
 
 pub use changes::{Trigger, TriggerState, Triggers};
 pub use definition::{DEFAULT_LIMIT, DatasetConfig, DefinitionError, MAX_LIMIT, Parameter, ParameterKind, WarmupClass};
 pub use page::{Encoding, Facts, Page};
+pub use rows::{Rows, STREAM_MAX};
 pub use statement::Column;
 
 use crate::{
@@ -25,6 +27,7 @@ use bytes::{BufMut, BytesMut};
 use changes::Heard;
 use check::{Checked, Ready};
 use definition::{Arguments, Definition};
+use futures::future::BoxFuture;
 use headroom_model::{TargetId, api::FieldError};
 use sqlx::{AssertSqlSafe, Row};
 use std::{
@@ -33,15 +36,12 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
-use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Most datasets of one console.
 const DATASETS_MAX: usize = 1_000;
 /// How long anyone waits to learn whether changes are heard.
 const SETTLE_MAX: Duration = Duration::from_secs(10);
-/// Rows a streamed answer may have; more than that is an export, not a page.
-pub const STREAM_MAX: u64 = 1_000_000;
 
 /// Which page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,15 +118,32 @@ impl From<CacheError> for DatasetError {
     }
 }
 
-/// An answer.
+/// What is asked of a dataset, checked once and for as often as it is asked.
 #[derive(Debug)]
-pub struct Reply {
-    /// The page and where it came from. A page is never absent.
-    pub hit: Hit<Page>,
-    /// Its key in the cache.
-    pub key: String,
-    /// Whether it is this caller's alone.
-    pub is_private: bool,
+pub struct Question {
+    arguments: Arguments,
+    paging: Paging,
+    key: String,
+    tags: Vec<String>,
+    is_lasting: bool,
+}
+
+impl Question {
+    /// Its page's key in the cache.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Whether it may be asked again later: it may not where the tables that it reads were not known yet.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        self.is_lasting
+    }
+
+    fn tags(&self) -> Vec<&str> {
+        self.tags.iter().map(String::as_str).collect()
+    }
 }
 
 /// One dataset.
@@ -337,18 +354,42 @@ impl Dataset {
         }
     }
 
-    /// One page, through the cache.
+    /// One page, through the cache. A page is never absent.
     ///
     /// # Errors
     /// Arguments that do not fit; or PostgreSQL refuses, fails or takes too long and no older page may stand in.
-    pub async fn page(self: &Arc<Self>, ask: &Ask) -> Result<Reply, DatasetError> {
+    pub async fn page(self: &Arc<Self>, ask: &Ask) -> Result<Hit<Page>, DatasetError> {
+        self.read(&self.question(ask).await?).await
+    }
+
+    /// What is asked for, checked.
+    ///
+    /// # Errors
+    /// Arguments that do not fit.
+    pub async fn question(&self, ask: &Ask) -> Result<Arc<Question>, DatasetError> {
         let (arguments, paging, key) = self.definition.resolve(ask)?;
-        let tags = self.tags(&arguments).await;
-        let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
-        let dataset = self.clone();
-        let load = move || async move { dataset.entry(&arguments, &paging, Lane::Data).await };
-        let hit = self.class.get_or_load(&key, &tags, load).await?;
-        Ok(Reply { hit, key, is_private: self.config().per_user })
+        if !self.knows_tables() {
+            // Which tables it reads, its plan tells. Where PostgreSQL is away a page of Redis may still answer; where it
+            // refuses, the load says so.
+            let _ = self.check().await;
+        }
+        let tags = self.definition.tags(&arguments, &self.tables());
+        Ok(Arc::new(Question { is_lasting: self.knows_tables(), arguments, paging, key, tags }))
+    }
+
+    /// [`Dataset::page`] of a question of this dataset.
+    ///
+    /// # Errors
+    /// As [`Dataset::page`].
+    pub async fn read(self: &Arc<Self>, question: &Arc<Question>) -> Result<Hit<Page>, DatasetError> {
+        Ok(self.class.get_or_load(&question.key, &question.tags(), self.loader(question, Lane::Data)).await?)
+    }
+
+    /// The page of a question of this dataset, where memory answers at once: counted and refreshed as [`Dataset::read`]
+    /// would. None is no miss yet.
+    #[must_use]
+    pub fn hit(self: &Arc<Self>, question: &Arc<Question>) -> Option<Hit<Page>> {
+        self.class.hit(&question.key, &question.tags(), self.loader(question, Lane::Data))
     }
 
     /// Loads one page into the cache unless it is fresh there, in the warmup lane. Counts neither as a hit nor as a miss.
@@ -356,12 +397,8 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::page`].
     pub async fn warm(self: &Arc<Self>, ask: &Ask) -> Result<Warmed, DatasetError> {
-        let (arguments, paging, key) = self.definition.resolve(ask)?;
-        let tags = self.tags(&arguments).await;
-        let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
-        let dataset = self.clone();
-        let load = move || async move { dataset.entry(&arguments, &paging, Lane::Warmup).await };
-        Ok(self.class.warm(&key, &tags, load).await?)
+        let question = self.question(ask).await?;
+        Ok(self.class.warm(&question.key, &question.tags(), self.loader(&question, Lane::Warmup)).await?)
     }
 
     /// The key of what is asked for.
@@ -384,18 +421,23 @@ impl Dataset {
         self.definition.first_pages()
     }
 
-    async fn tags(&self, arguments: &Arguments) -> Vec<String> {
-        if self.config().tables.is_empty() && self.ready().is_none() {
-            // Which tables it reads, its plan tells. Where PostgreSQL is away a page of Redis may still answer; where it
-            // refuses, the load says so.
-            let _ = self.check().await;
-        }
-        self.definition.tags(arguments, &self.tables())
+    /// Whether the tables that it reads are known; then they stay.
+    fn knows_tables(&self) -> bool {
+        !self.config().tables.is_empty() || self.ready().is_some()
     }
 
-    async fn entry(&self, arguments: &Arguments, paging: &Paging, lane: Lane) -> Result<Loaded<Page>, LoadFailure> {
-        let page = self.load(arguments, paging, lane).await.map_err(|error| Arc::new(error) as LoadFailure)?;
-        Ok(Loaded::value(page))
+    fn loader(
+        self: &Arc<Self>,
+        question: &Arc<Question>,
+        lane: Lane,
+    ) -> impl FnOnce() -> BoxFuture<'static, Result<Loaded<Page>, LoadFailure>> + Send + 'static {
+        let (dataset, question) = (self.clone(), question.clone());
+        move || {
+            Box::pin(async move {
+                let page = dataset.load(&question.arguments, &question.paging, lane).await;
+                page.map(Loaded::value).map_err(|error| Arc::new(error) as LoadFailure)
+            })
+        }
     }
 
     async fn load(&self, arguments: &Arguments, paging: &Paging, lane: Lane) -> Result<Page, DatasetError> {
@@ -447,56 +489,6 @@ impl Dataset {
         body.put_slice(pagination(paging, &facts).as_bytes());
         body.put_u8(b'}');
         Ok(Page::new(body.freeze(), facts))
-    }
-
-    /// Rows one by one, each as JSON: for answers too large to be a page. Nothing is cached. The connection is given back
-    /// when the receiver is dropped.
-    ///
-    /// # Errors
-    /// Arguments that do not fit, or PostgreSQL refuses. What fails later ends the stream with an error.
-    pub async fn stream(
-        self: &Arc<Self>,
-        ask: &Ask,
-    ) -> Result<mpsc::Receiver<Result<String, DatasetError>>, DatasetError> {
-        use futures::TryStreamExt;
-        let arguments = self.definition.arguments(&ask.arguments, &ask.user)?;
-        self.check().await?;
-        let statement = self.definition.rows();
-        let mut lease = self.lease(Lane::Data).await?;
-        let (sender, receiver) = mpsc::channel(256);
-        let dataset = self.clone();
-        // Owned by the receiver: once it is gone, the next row ends the task; the statement timeout bounds a row.
-        tokio::spawn(async move {
-            let mut query = sqlx::query_scalar::<_, String>(AssertSqlSafe(statement.sql));
-            for name in &statement.names {
-                query = query.bind(arguments.get(name).unwrap_or_default().to_owned());
-            }
-            let mut rows = query.fetch(&mut *lease);
-            let mut sent = 0;
-            loop {
-                let row = tokio::select! {
-                    () = sender.closed() => break,
-                    row = rows.try_next() => row,
-                };
-                let item = match row {
-                    Ok(None) => return,
-                    Ok(Some(_)) if sent == STREAM_MAX => {
-                        Err(DatasetError::Failed(format!("the answer has more than {STREAM_MAX} rows; ask for pages")))
-                    }
-                    Ok(Some(row)) => Ok(row),
-                    Err(error) => Err(dataset.failed(&error)),
-                };
-                sent += 1;
-                let failed = item.is_err();
-                if sender.send(item).await.is_err() || failed {
-                    break;
-                }
-            }
-            drop(rows);
-            // A statement was left half way: its rows would meet the next caller.
-            lease.discard();
-        });
-        Ok(receiver)
     }
 
     async fn lease(&self, lane: Lane) -> Result<Lease, DatasetError> {

@@ -1,8 +1,12 @@
 //! `/datasets`, `/data/{dataset}`.
 
 use crate::harness::Harness;
-use reqwest::{Method, StatusCode, header};
+use reqwest::{
+    Method, StatusCode,
+    header::{self, HeaderMap},
+};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 #[tokio::test]
 async fn a_page_is_loaded_once_and_then_comes_from_memory() {
@@ -50,6 +54,45 @@ async fn pages_go_out_compressed_by_cursor_and_as_lines() {
     let request = harness.request(Method::GET, "/api/v1/data/products?least=119");
     let lines = request.header(header::ACCEPT, "application/x-ndjson").send().await.unwrap().text().await.unwrap();
     assert_eq!(lines, "{\"id\":119,\"name\":\"product 119\"}\n{\"id\":120,\"name\":\"product 120\"}\n");
+    harness.stop().await;
+}
+
+/// A page that is asked for again is answered before the router. Behind a proxy with TLS it never is.
+#[tokio::test]
+async fn the_short_way_answers_like_the_long_one() {
+    let (harness, tokens) = Harness::guarded().await;
+    let told = |headers: &HeaderMap| -> BTreeMap<String, String> {
+        let passing = ["date", "x-request-id", "x-response-time", "strict-transport-security"];
+        let all = headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
+        all.filter(|(name, _)| !passing.contains(&name.as_str())).collect()
+    };
+    for path in ["products?limit=2", "products?limit=100&page=1", "products?limit=2&cursor="] {
+        for (name, value) in [
+            ("accept-encoding", "identity"),
+            ("accept-encoding", "zstd"),
+            ("if-none-match", "*"),
+            ("x-request-id", "a.b"),
+        ] {
+            let ask = || {
+                let request = harness.request(Method::GET, &format!("/api/v1/data/{path}"));
+                request.bearer_auth(&tokens.viewer).header(name, value)
+            };
+            ask().send().await.unwrap();
+            let short = ask().send().await.unwrap();
+            let long = ask().header("x-forwarded-proto", "https").send().await.unwrap();
+            assert!(long.headers().contains_key(header::STRICT_TRANSPORT_SECURITY));
+            assert_eq!((short.status(), told(short.headers())), (long.status(), told(long.headers())), "{path} {name}");
+            assert_eq!(short.headers()["x-cache"], "L1");
+            assert!(name != "x-request-id" || short.headers()["x-request-id"] == value);
+            assert!(short.headers()["x-response-time"].to_str().unwrap().ends_with("ms"));
+            assert_eq!(short.bytes().await.unwrap(), long.bytes().await.unwrap());
+        }
+        let stranger = harness.request(Method::GET, &format!("/api/v1/data/{path}")).send().await.unwrap();
+        assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
+    }
+    let counted = harness.console.requests.routes();
+    let route = counted.iter().find(|route| route.route == "GET /api/v1/data/{dataset}").unwrap();
+    assert_eq!(route.count, 3 * (4 * 3 + 1));
     harness.stop().await;
 }
 

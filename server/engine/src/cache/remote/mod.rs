@@ -321,8 +321,8 @@ impl Remote {
         })
     }
 
-    /// Stores values and tells the other instances, in one round trip (in a Cluster three for each value). One with a
-    /// lease is stored only under it: false when it is gone. One without, whatever stood there.
+    /// Stores values and tells the other instances, in one round trip (in a Cluster three for each value, or five without
+    /// a lease). One with a lease is stored only under it: false when it is gone. One without, whatever stood there.
     pub async fn put(&self, writes: &[Write<'_>]) -> Result<Vec<bool>, Lost> {
         if !self.pool.is_cluster() {
             let mut pipe = Pipeline::new();
@@ -334,8 +334,11 @@ impl Remote {
         }
         let put = async |write: &Write<'_>| {
             let command = self.put_command(write, true);
+            // First the index: what is not in it, invalidating by a pattern would miss.
+            self.index(write).await?;
             let stored = self.ask(async |connection| command.query_async::<u8>(connection).await).await? == 1;
-            if stored {
+            if stored && write.lease.is_none() {
+                // Nothing stopped it from landing behind a removal, which took the key out of the index.
                 self.index(write).await?;
             }
             Ok(stored)
@@ -397,12 +400,12 @@ impl Remote {
             script.key(&names.index);
         }
         script.arg(&self.channel).arg(self.pack(&Message::Key { class, key })).arg(key);
-        let removed = self.run::<u8>(&script).await? > 0;
         if self.pool.is_cluster() {
+            // Before the entry and its lease: whoever still holds the lease cannot store what the index lacks.
             self.ask(async |connection| cmd("ZREM").arg(&names.index).arg(key).query_async::<()>(connection).await)
                 .await?;
         }
-        Ok(removed)
+        Ok(self.run::<u8>(&script).await? > 0)
     }
 
     /// Removes exactly this value, if it still stands there; and whatever is no string.

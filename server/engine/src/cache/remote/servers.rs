@@ -4,8 +4,8 @@ use deadpool::managed::{self, Metrics, PoolError, RecycleError, RecycleResult, T
 use deadpool_redis::{
     Runtime,
     redis::{
-        Arg, Client, Cmd, ConnectionAddr, InfoDict, IntoConnectionInfo, Pipeline, RedisError, RedisFuture, RedisResult,
-        TlsMode, Value,
+        Arg, AsyncConnectionConfig, Client, Cmd, ConnectionAddr, InfoDict, IntoConnectionInfo, Pipeline, RedisError,
+        RedisFuture, RedisResult, TlsMode, Value,
         aio::{ConnectionLike, MultiplexedConnection, PubSub},
         cluster::{ClusterClient, ClusterClientBuilder},
         cluster_async::ClusterConnection,
@@ -207,7 +207,8 @@ impl Pool {
     pub fn new(servers: &Servers, limit: Duration) -> Result<Self, ServersError> {
         Ok(Pool(match servers {
             Servers::Single(address) => {
-                let manager = ServerManager(deadpool_redis::Manager::new(address.as_str())?);
+                let manager = deadpool_redis::Manager::new_with_config(address.as_str(), patience(limit))?;
+                let manager = ServerManager(manager);
                 Kind::Single(build(manager, limit)?, Client::open(address.as_str())?)
             }
             Servers::Sentinel { sentinels, master } => {
@@ -263,6 +264,11 @@ impl fmt::Debug for Pool {
             Kind::Cluster(_) => "Pool(Cluster)",
         })
     }
+}
+
+/// The client's own limits, which would cut ours short.
+fn patience(limit: Duration) -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new().set_connection_timeout(Some(limit)).set_response_timeout(Some(limit))
 }
 
 fn build<M, W>(manager: M, limit: Duration) -> Result<managed::Pool<M, W>, ServersError>
@@ -431,7 +437,8 @@ impl managed::Manager for MasterManager {
 
     async fn create(&self) -> Result<MasterConnection, RedisError> {
         let (client, term) = self.0.find().await?;
-        Ok(MasterConnection { line: Pooled::new(client.get_multiplexed_async_connection().await?), term })
+        let connection = client.get_multiplexed_async_connection_with_config(&patience(self.0.limit)).await?;
+        Ok(MasterConnection { line: Pooled::new(connection), term })
     }
 
     async fn recycle(&self, used: &mut MasterConnection, metrics: &Metrics) -> RecycleResult<RedisError> {
