@@ -145,7 +145,7 @@ export async function measure(run, demo) {
     servers.push({ name, ...peer, isHit: (headers) => headers.get("x-cache-status") === "HIT" });
   }
   try {
-    const [rounds, seconds] = run.quick ? [1, 1] : [3, 6];
+    const [rounds, seconds] = run.quick ? [1, 1] : [7, 3];
     const rows = [];
     for (const payload of PAYLOADS) {
       const bodies = [];

@@ -129,7 +129,7 @@ impl Gateway {
         }
         let known = self.web.addresses.0.get(request.uri.path_and_query()?.as_str())?;
         let seen = Observation::begin(&self.web, &request.headers, OBSERVED);
-        access::check(&self.web, self.access, request).await.ok()?;
+        access::admit(&self.web, self.access, request).await.ok()?;
         let hit = known.dataset.hit(&known.question)?;
         let head = known.head(hit.value()?);
         let mut response = data::answer(head, &request.headers, &hit)?;

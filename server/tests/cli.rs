@@ -6,11 +6,13 @@ use headroom_engine::store;
 use headroom_sandbox::test;
 use std::{
     io::{Read, Write},
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     path::Path,
     process::{Child, Command, Output, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
+use tokio_rustls::{TlsAcceptor, rustls};
 
 /// The binary with nothing of this machine's configuration.
 fn headroom(folder: &Path, arguments: &[&str]) -> Command {
@@ -142,6 +144,48 @@ async fn the_doctor_passes_a_whole_target_and_fails_a_dead_one() {
     assert_eq!(dead.status.code(), Some(1));
     let text = String::from_utf8(dead.stdout).unwrap();
     assert!(text.contains("\"wrong\"") && !text.contains("hunter2"), "{text}");
+}
+
+/// A server certificate for `localhost`, and where it listens with TLS in front of `port`.
+async fn with_tls(port: u16) -> (String, SocketAddr) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let config = rustls::ServerConfig::builder().with_no_client_auth();
+    let config = config.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((outside, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let mut inside = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                if let Ok(mut outside) = acceptor.accept(outside).await {
+                    let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
+                }
+            });
+        }
+    });
+    (made.cert.pem(), address)
+}
+
+/// As managed servers ask for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_is_reached_with_tls_by_those_who_trust_its_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let (database, redis) = (test::database().await.unwrap(), test::redis().await.unwrap());
+    let mut url = url::Url::parse(&redis.url()).unwrap();
+    let (certificate, address) = with_tls(url.port().unwrap()).await;
+    std::fs::write(folder.path().join("authority.pem"), certificate).unwrap();
+    url.set_host(Some("localhost")).unwrap();
+    url.set_port(Some(address.port())).unwrap();
+    let url = url.as_str().replacen("redis:", "rediss:", 1);
+    for (authorities, code) in [("authority.pem", 0), ("/dev/null", 1)] {
+        let mut command = headroom(folder.path(), &["check", "--json", "--listen", "127.0.0.1:0"]);
+        command.env("DATABASE_URL", database.url()).env("REDIS_URL", &url).env("SSL_CERT_FILE", authorities);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{authorities}: {output:?}");
+    }
 }
 
 #[tokio::test]

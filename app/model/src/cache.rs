@@ -348,7 +348,7 @@ pub struct KeyReport {
 }
 
 /// Which end of the list of keys.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum KeyOrder {
     /// The most used ones.

@@ -29,8 +29,9 @@ pub struct LiveUpdate {
     pub issues: Vec<Issue>,
 }
 
-/// One message of the live feed (SSE `event:` is the variant's name in lower case).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// One message of the live feed (SSE `event:` is the variant's name in lower case). A reader goes by that name: each variant
+/// can be read from the same JSON.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase", tag = "type")]
 #[cfg_attr(

@@ -6,8 +6,9 @@ use crate::{
     live::{Link, backoff_ms},
     url,
 };
-use headroom_model::{Timestamp, live::LiveMessage};
+use headroom_model::Timestamp;
 use leptos::prelude::*;
+use serde::de::DeserializeOwned;
 use std::{cell::RefCell, rc::Rc, time::Duration};
 use wasm_bindgen::{JsCast, prelude::*};
 use web_sys::{EventSource, MessageEvent};
@@ -119,10 +120,7 @@ fn connect(state: &Shared, frame: Frame, target: String) {
         Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
             state.borrow_mut().heard_at = browser_now();
             let Some(text) = message.data().as_string() else { return };
-            // A message of a newer server that this page does not know is left out; the next page load brings both in step.
-            if let Ok(message) = serde_json::from_str::<LiveMessage>(&text) {
-                deliver(frame, message);
-            }
+            deliver(frame, &message.type_(), &text);
         })
     };
     for name in NAMES {
@@ -189,17 +187,22 @@ fn failed(state: &Shared, frame: Frame, target: String) {
     );
 }
 
-fn deliver(frame: Frame, message: LiveMessage) {
+/// Hands a message on to the pages. By its name, not by the tag inside: that would need every reader of JSON twice. A message
+/// of a newer server that this page does not know is left out; the next page load brings both in step.
+fn deliver(frame: Frame, name: &str, text: &str) {
+    fn read<T: DeserializeOwned>(to: RwSignal<Option<T>>, text: &str)
+    where
+        T: Send + Sync + 'static,
+    {
+        if let Ok(message) = serde_json::from_str(text) {
+            to.try_set(Some(message));
+        }
+    }
     let feed = frame.feed;
-    match message {
-        LiveMessage::Update(update) => {
-            feed.live.try_set(Some(*update));
-        }
-        LiveMessage::Event(event) => {
-            feed.event.try_set(Some(event));
-        }
-        LiveMessage::Operation(operation) => {
-            feed.operation.try_set(Some(operation));
-        }
+    match name {
+        "update" => read(feed.live, text),
+        "event" => read(feed.event, text),
+        "operation" => read(feed.operation, text),
+        _ => {}
     }
 }

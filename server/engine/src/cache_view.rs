@@ -1,18 +1,45 @@
 //! What pages and API show of a cache's keys: the most and least used ones, and one key in detail.
 
 use crate::{
-    cache::{KeyUse, TierUse},
+    cache::{KeyUse, TagUse, TierUse},
     console::Console,
     dataset::{Dataset, DatasetError},
 };
 use headroom_model::{
     TargetId,
-    cache::{KeyDetail, KeyList, KeyOrder, KeyReport, KeySort, KeysAsk, TierReport},
+    cache::{KeyDetail, KeyList, KeyOrder, KeyReport, KeySort, KeysAsk, TagReport, TierReport},
 };
+use moka::sync::Cache;
 use std::{cmp::Ordering, time::Duration};
 
 /// Of a value so much is shown, in bytes.
 const VALUE_MAX: usize = 64 << 10;
+
+/// How long a list serves everyone who asks: making it takes a walk through all of memory.
+const KEPT: Duration = Duration::from_secs(1);
+
+/// Lists of keys and tags that were just made, by target.
+pub(crate) struct Lists {
+    keys: Cache<(TargetId, KeyOrder), Vec<KeyReport>>,
+    tags: Cache<TargetId, Vec<TagReport>>,
+}
+
+impl Default for Lists {
+    fn default() -> Self {
+        Lists {
+            keys: Cache::builder().time_to_live(KEPT).max_capacity(64).build(),
+            tags: Cache::builder().time_to_live(KEPT).max_capacity(64).build(),
+        }
+    }
+}
+
+impl Lists {
+    /// An action has changed what they tell.
+    pub fn forget(&self) {
+        self.keys.invalidate_all();
+        self.tags.invalidate_all();
+    }
+}
 
 fn millis(span: Duration) -> f64 {
     span.as_secs_f64() * 1000.0
@@ -74,11 +101,12 @@ impl Console {
         found
     }
 
-    /// One page of the most or least used keys, found and sorted as asked. The search looks through the
-    /// [`KeysAsk::LOOKED_AT`] first of them.
+    /// One page of the most or least used keys, found and sorted as asked, at most a second old. The search looks through
+    /// the [`KeysAsk::LOOKED_AT`] first of them.
     #[must_use]
     pub fn cache_key_list(&self, target: &TargetId, ask: &KeysAsk) -> KeyList {
-        let mut found = self.cache_keys(target, None, ask.order, KeysAsk::LOOKED_AT);
+        let make = || self.cache_keys(target, None, ask.order, KeysAsk::LOOKED_AT);
+        let mut found = self.lists.keys.get_with((target.clone(), ask.order), make);
         let looked_at = found.len() as u64;
         let most = found.iter().map(|key| key.accesses).max().unwrap_or(0);
         let find = ask.find.to_lowercase();
@@ -91,6 +119,29 @@ impl Console {
         let page = usize::try_from(ask.page).unwrap_or(usize::MAX).clamp(1, pages);
         let rows = found.into_iter().skip((page - 1) * KeysAsk::PAGE).take(KeysAsk::PAGE).collect();
         KeyList { rows, page: page as u64, pages: pages as u64, matching: matching as u64, looked_at, most }
+    }
+
+    /// Tags of a target's cache, those with most keys in memory first, at most a second old. None where no target has this
+    /// name.
+    #[must_use]
+    pub fn cache_tags(&self, target: &TargetId, limit: usize) -> Option<Vec<TagReport>> {
+        let cache = self.datasets.cache(target)?;
+        let make = || {
+            let report = |(tag, used): (String, TagUse)| TagReport {
+                tag,
+                keys: used.keys,
+                bytes: used.bytes,
+                hits: used.hits,
+                misses: used.misses,
+                invalidations: used.invalidations,
+            };
+            let mut tags: Vec<TagReport> = cache.tags().into_iter().map(report).collect();
+            tags.sort_by(|a, b| b.keys.cmp(&a.keys).then_with(|| a.tag.cmp(&b.tag)));
+            tags
+        };
+        let mut tags = self.lists.tags.get_with(target.clone(), make);
+        tags.truncate(limit);
+        Some(tags)
     }
 
     /// One key in detail: its copies in both tiers, its tags, and with `with_value` the beginning of its value. Not

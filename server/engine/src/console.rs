@@ -4,6 +4,7 @@ use crate::{
     access::Access,
     actions,
     cache::{CacheSettings, Class},
+    cache_view::Lists,
     clock::Clock,
     collect::{CollectSettings, Observation},
     dataset::{DatasetConfig, Datasets, SetupError},
@@ -25,7 +26,7 @@ use crate::{
 };
 use headroom_model::{
     Sample, TargetId, Timestamp,
-    cache::{CacheReport, ClassCounters, TagReport},
+    cache::{CacheReport, ClassCounters},
     event::{Event, NewEvent},
     live::{LiveMessage, LiveUpdate},
     sample::Figures,
@@ -107,6 +108,7 @@ pub struct Console {
     /// When the HTTP latencies were last reset.
     pub(crate) requests_reset_at: Arc<Moment>,
     pub(crate) warmups: Warmups,
+    pub(crate) lists: Lists,
     /// In configured order; never empty.
     slots: Vec<Arc<Slot>>,
     feed: Arc<Feed>,
@@ -163,6 +165,7 @@ impl Console {
         let console = Arc::new(Console {
             datasets,
             warmups,
+            lists: Lists::default(),
             history: Arc::new(History::new(store.clone(), clock.clone(), config.retention)),
             access: Access::new(store.clone(), clock.clone()),
             requests: Arc::new(RequestStats::default()),
@@ -244,27 +247,6 @@ impl Console {
             counters: ClassCounters::sum(classes.iter().map(|class| &class.counters)),
             classes,
         })
-    }
-
-    /// Tags of a target's cache, those with most keys in memory first.
-    #[must_use]
-    pub fn cache_tags(&self, id: &TargetId, limit: usize) -> Option<Vec<TagReport>> {
-        let cache = self.datasets.cache(id)?;
-        let mut tags: Vec<TagReport> = cache
-            .tags()
-            .into_iter()
-            .map(|(tag, used)| TagReport {
-                tag,
-                keys: used.keys,
-                bytes: used.bytes,
-                hits: used.hits,
-                misses: used.misses,
-                invalidations: used.invalidations,
-            })
-            .collect();
-        tags.sort_by(|a, b| b.keys.cmp(&a.keys).then_with(|| a.tag.cmp(&b.tag)));
-        tags.truncate(limit);
-        Some(tags)
     }
 
     /// Warmups of a target: the one under way, the next, and earlier ones. None where no target has this name.

@@ -51,7 +51,7 @@ pub(crate) struct Interval {
 
 #[derive(Default)]
 struct Tally {
-    routes: HashMap<String, Route>,
+    routes: HashMap<String, Route, foldhash::fast::RandomState>,
     /// Everything since the previous reading; a reset of the totals does not touch it.
     interval: Option<Route>,
 }
@@ -92,12 +92,11 @@ impl RequestStats {
         let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX).max(1);
         let mut tally = self.tally();
         tally.interval.get_or_insert_with(|| Route::new(3)).record(status, micros);
-        let known = tally.routes.contains_key(route);
-        let name = if known || tally.routes.len() < MAX_ROUTES { route } else { OTHER_ROUTES };
-        match tally.routes.get_mut(name) {
-            Some(figures) => figures.record(status, micros),
-            None => tally.routes.entry(name.to_owned()).or_insert_with(|| Route::new(2)).record(status, micros),
+        if let Some(figures) = tally.routes.get_mut(route) {
+            return figures.record(status, micros);
         }
+        let name = if tally.routes.len() < MAX_ROUTES { route } else { OTHER_ROUTES };
+        tally.routes.entry(name.to_owned()).or_insert_with(|| Route::new(2)).record(status, micros);
     }
 
     /// Figures by route, most requests first.

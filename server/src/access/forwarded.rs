@@ -1,30 +1,37 @@
 //! What a reverse proxy says about a request. Anyone can send these headers, so they only ever take trust away, mark
 //! cookies secure, or add a note to the audit.
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName, header};
 use std::net::{IpAddr, SocketAddr};
 
-const MARKS: [&str; 4] = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const MARKS: [HeaderName; 4] = [
+    header::FORWARDED,
+    X_FORWARDED_FOR,
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-real-ip"),
+];
 
 /// Whether a proxy passed the request on.
 #[must_use]
 pub fn is_forwarded(headers: &HeaderMap) -> bool {
-    MARKS.iter().any(|name| headers.contains_key(*name))
+    MARKS.iter().any(|name| headers.contains_key(name))
 }
 
 /// Whether the visitor's side of the proxy is https.
 #[must_use]
 pub fn is_https(headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_ascii_lowercase();
-    text("x-forwarded-proto").split(',').next().is_some_and(|proto| proto.trim() == "https")
-        || text("forwarded").contains("proto=https")
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let first = text(X_FORWARDED_PROTO).split(',').next().unwrap_or("");
+    first.trim().eq_ignore_ascii_case("https") || text(header::FORWARDED).to_ascii_lowercase().contains("proto=https")
 }
 
 /// Where a request comes from, for the audit: the peer, and what the proxy claims.
 #[must_use]
 pub fn origin(headers: &HeaderMap, peer: Option<SocketAddr>) -> Option<String> {
     let peer = peer?.ip().to_canonical();
-    let claimed = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
+    let claimed = headers.get(X_FORWARDED_FOR).and_then(|value| value.to_str().ok());
     let claimed = claimed.and_then(|list| list.split(',').next()).and_then(|text| text.trim().parse::<IpAddr>().ok());
     Some(match claimed {
         Some(claimed) => format!("{claimed} through {peer}"),

@@ -82,7 +82,8 @@ pub async fn authorize(State((web, access)): State<(Web, Access)>, request: Requ
 
 /// Who calls, where that is known, or the answer that refuses the request.
 pub async fn check(web: &Web, access: Access, request: &Parts) -> Result<Option<Caller>, Response> {
-    admit(web, access, request).await.map_err(|error| {
+    let caller = |actor| Caller { actor, origin: forwarded::origin(&request.headers, peer(request)) };
+    admit(web, access, request).await.map(|actor| actor.map(caller)).map_err(|error| {
         if error.kind() == Kind::Unauthenticated && is_navigation(access, request) {
             to_login(request)
         } else {
@@ -91,17 +92,20 @@ pub async fn check(web: &Web, access: Access, request: &Parts) -> Result<Option<
     })
 }
 
+fn peer(request: &Parts) -> Option<SocketAddr> {
+    request.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)
+}
+
 /// Decides. Public routes learn who calls where that is known, and work without.
-async fn admit(web: &Web, access: Access, request: &Parts) -> Result<Option<Caller>, WebError> {
-    let peer = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+pub async fn admit(web: &Web, access: Access, request: &Parts) -> Result<Option<Actor>, WebError> {
+    let peer = peer(request);
     let headers = &request.headers;
     let identity = identity::identify(web, headers, peer).await;
     // Whatever the outcome, a foreign page must not change anything with the visitor's cookie or address.
     if !matches!(request.method, Method::GET | Method::HEAD | Method::OPTIONS) {
         origin::check(headers)?;
     }
-    let origin = forwarded::origin(headers, peer);
-    let actor = match (access, identity) {
+    Ok(match (access, identity) {
         (Access::Public, Ok(Identity::Known(actor))) => Some(actor),
         (Access::Public, _) => None,
         (_, Err(error)) => return Err(error),
@@ -119,8 +123,7 @@ async fn admit(web: &Web, access: Access, request: &Parts) -> Result<Option<Call
             None
         }
         (_, Ok(Identity::Anonymous(why))) => return Err(WebError::new(Kind::Unauthenticated, why.sentence())),
-    };
-    Ok(actor.map(|actor| Caller { actor, origin }))
+    })
 }
 
 /// Whether a person waits for a page: page routes, and forms posted to server functions without JavaScript.

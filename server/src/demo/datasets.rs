@@ -10,7 +10,7 @@ use headroom_model::{TargetId, warmup::WarmupStrategy};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::{collections::BTreeSet, time::Duration};
 
-/// One product, by id. Its stock changes with every order, so it lives by time alone.
+/// One product, by id. Its stock changes with every order and may be minutes old; a new price is told by its tag.
 pub const PRODUCT: &str = "product";
 /// The orders of a customer: the statement without its index, so each hit saves much.
 pub const ORDERS: &str = "customer_orders";
@@ -47,7 +47,7 @@ pub fn all(target: &TargetId) -> Vec<DatasetConfig> {
         DatasetConfig {
             parameters: vec![parameter("id", ParameterKind::Integer, None)],
             tags: vec!["catalogue".into(), "product:{id}".into()],
-            ..dataset(PRODUCT, "SELECT id, sku, title, price_cents, stock FROM shop.products WHERE id = :id", 60)
+            ..dataset(PRODUCT, "SELECT id, sku, title, price_cents, stock FROM shop.products WHERE id = :id", 300)
         },
         DatasetConfig {
             parameters: vec![parameter("customer", ParameterKind::Integer, None)],

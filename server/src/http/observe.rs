@@ -40,10 +40,11 @@ impl Observation {
         let Observation { started, route, id } = self;
         let elapsed = started.elapsed();
         let status = response.status().as_u16();
-        let millis = elapsed.as_secs_f64() * 1000.0;
-        tracing::debug!(%route, id, status, millis, "answered");
+        let hundredths = elapsed.as_micros() / 10;
+        let millis = format!("{}.{:02}ms", hundredths / 100, hundredths % 100);
+        tracing::debug!(%route, id, status, took = millis, "answered");
         let headers = response.headers_mut();
-        for (name, value) in [(REQUEST_ID, id), (RESPONSE_TIME, format!("{millis:.2}ms"))] {
+        for (name, value) in [(REQUEST_ID, id), (RESPONSE_TIME, millis)] {
             if let Ok(value) = HeaderValue::try_from(value) {
                 headers.insert(name, value);
             }

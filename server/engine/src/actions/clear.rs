@@ -108,7 +108,12 @@ pub(super) async fn preview(
         }
     };
     let memory = format!("{} in memory ({})", format::count(memory_keys), format::bytes(memory_bytes as f64));
-    let redis = redis_keys.map_or_else(String::new, |keys| format!(", {} in Redis", format::count(keys)));
+    let redis = match (redis_keys, scope) {
+        _ if cache.redis().is_none() => String::new(),
+        (Some(keys), _) => format!(", {} in Redis", format::count(keys)),
+        (None, ClearScope::Tag { .. }) => ", and those in Redis, which are not counted by tag".to_owned(),
+        (None, _) => ", and those in Redis, which does not answer and is told when it is back".to_owned(),
+    };
     let effect = format!("Keys: {memory}{redis}. Each is loaded from PostgreSQL again when it is next asked for.");
     Ok(ClearPreview { scope: scope.clone(), memory_keys, memory_bytes, redis_keys, effect })
 }
@@ -187,12 +192,13 @@ async fn act(console: &Console, target: &TargetId, scope: &ClearScope) -> Result
     if let Some(group) = group(scope) {
         verified(cache.holds(group, Some(mark)).0)?;
     }
-    let redis = match (cache.redis(), told) {
-        (None, _) => "",
-        (Some(_), true) => "; Redis and the other instances were told",
-        (Some(_), false) => "; Redis does not answer and is told when it is back",
+    let (also, redis) = match (cache.redis(), told) {
+        (None, _) => ("", ""),
+        (Some(_), true) => (" in memory and those in Redis", "; Redis and the other instances were told"),
+        (Some(_), false) => (" in memory and those in Redis", "; Redis does not answer and is told when it is back"),
     };
-    Ok(format!("{} keys are answered no more{redis}", format::count(cleared)))
+    let also = if group(scope).is_some() { also } else { "" };
+    Ok(format!("{} keys{also} are answered no more{redis}", format::count(cleared)))
 }
 
 /// Loading goes on while a clear is checked, so what counts is what was there before it.

@@ -21,6 +21,7 @@ use headroom_model::{
 };
 use reset::Reset;
 use std::sync::Arc;
+use tokio::task::JoinHandle;
 
 /// Who asks for an action, from where, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,8 +104,7 @@ pub async fn reset(
         requests_reset_at: console.requests_reset_at.clone(),
         cache: reset::cache(console, target)?,
     };
-    let task = console.spawn_action(reset.run());
-    task.await.unwrap_or_else(|_| Err(ActionError::NotVerified("the console failed while it acted".to_owned())))
+    ended(console, console.spawn_action(reset.run())).await
 }
 
 /// What clearing a part of a target's cache would do.
@@ -131,7 +131,17 @@ pub async fn clear(
 ) -> Result<ActionOutcome, ActionError> {
     let (context, target, request) = (console.clone(), target.clone(), request.clone());
     let task = console.spawn_action(async move { clear::run(&context, &target, &scope, request).await });
-    task.await.unwrap_or_else(|_| Err(ActionError::NotVerified("the console failed while it acted".to_owned())))
+    ended(console, task).await
+}
+
+/// Waits until an action has ended; what was listed before tells no more.
+async fn ended(
+    console: &Console,
+    task: JoinHandle<Result<ActionOutcome, ActionError>>,
+) -> Result<ActionOutcome, ActionError> {
+    let outcome = task.await;
+    console.lists.forget();
+    outcome.unwrap_or_else(|_| Err(ActionError::NotVerified("the console failed while it acted".to_owned())))
 }
 
 /// What a warmup of a target's cache would load.

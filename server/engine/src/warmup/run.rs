@@ -145,6 +145,7 @@ impl Run {
             }
             Ok(()) => Ok(Done { outcome: format!("{outcome}."), effect: effect(&plan).await }),
         };
+        self.pace.console.lists.forget();
         // First the lock, then the end: who sees the end may start the next.
         self.held.lock.release().await;
         judged

@@ -1,4 +1,4 @@
-//! Traffic through the console's own cache: pages of datasets, and now and then a change of the table behind one.
+//! Traffic through the console's own cache: pages of datasets, and now and then a change of what is behind one.
 
 use super::{CUSTOMERS, PRODUCTS, Shop, hot};
 use crate::demo::datasets;
@@ -9,6 +9,8 @@ use std::{sync::Arc, time::Duration};
 const COUNTRIES: [&str; 8] = ["DE", "FR", "GB", "IT", "NL", "PL", "SE", "US"];
 /// Between two customers who sign up.
 const SIGN_UP_EVERY: Duration = Duration::from_secs(45);
+/// Between two products that get another price.
+const NEW_PRICE_EVERY: Duration = Duration::from_secs(10);
 
 pub async fn pages(shop: Shop, console: Arc<Console>, mut random: StdRng) {
     while shop.pace(&mut random, shop.rates.pages).await {
@@ -35,6 +37,27 @@ fn choose(random: &mut StdRng) -> (&'static str, Option<(&'static str, String)>)
             (datasets::CUSTOMERS, Some(("country", country.to_owned())))
         }
         _ => (datasets::REVENUE, None),
+    }
+}
+
+/// New prices, as an application tells of them: the row first, then the tag of its pages.
+pub async fn new_prices(shop: Shop, console: Arc<Console>, mut random: StdRng) {
+    while shop.wait(NEW_PRICE_EVERY.mul_f64(random.random_range(0.5..1.5))).await {
+        let product = hot(&mut random, PRODUCTS);
+        let done = async {
+            let mut connection = shop.pools.acquire(Lane::Interactive).await?;
+            sqlx::query("UPDATE shop.products SET price_cents = price_cents + 1, updated_at = now() WHERE id = $1")
+                .bind(product)
+                .execute(&mut *connection)
+                .await?;
+            if let Some(cache) = console.datasets.cache(console.default_target()) {
+                cache.invalidate_tag(&format!("product:{product}")).await;
+            }
+            anyhow::Ok(())
+        };
+        if let Err(error) = done.await {
+            shop.recover("new prices", &error).await;
+        }
     }
 }
 
