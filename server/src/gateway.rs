@@ -2,8 +2,8 @@
 //!
 //! Where memory has a page, finding the route and passing the layers takes several times as long as finding the page. So
 //! an address whose question was answered once is remembered with it, and as long as memory answers, the rest of the way
-//! is left out. What the layers would do is done here by the same functions; whatever is not a plain hit goes the long
-//! way.
+//! is left out. What the layers would add to the answer is added here by the same functions; whatever is not a plain hit
+//! goes the long way.
 
 use crate::{
     access::{self, Access},
@@ -11,6 +11,7 @@ use crate::{
     http::{
         headers,
         observe::{self, Observation},
+        problem,
         response_cache::X_CACHE,
     },
     web::Web,
@@ -19,12 +20,17 @@ use axum::{
     Router,
     extract::Request,
     http::{HeaderMap, HeaderValue, Method, header, request::Parts},
-    response::Response,
+    response::{IntoResponse, Response},
 };
+use futures::FutureExt;
 use headroom_engine::dataset::{Dataset, Page, Question};
-use hyper::service::Service;
+use hyper::{body::Body, service::Service};
 use hyper_util::service::TowerToHyperService;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, PoisonError, RwLock},
+};
+use tokio::time::timeout;
 
 /// The route that this is a shorter way to.
 pub const ROUTE: &str = "/api/v1/data/{dataset}";
@@ -57,7 +63,9 @@ impl Addresses {
         head: impl Fn(&Page) -> HeaderMap + Send + Sync + 'static,
     ) {
         // A private page needs who asks, and that is no part of the address.
-        if address.len() > ADDRESS_MAX || dataset.config().per_user || !question.is_lasting() {
+        let is_private = dataset.config().per_user;
+        let is_hit_ever = dataset.class().settings().mode.memory() && question.is_lasting();
+        if is_private || !is_hit_ever || address.len() > ADDRESS_MAX {
             return;
         }
         self.0.entry_by_ref(address).or_insert_with(|| {
@@ -91,7 +99,6 @@ impl Known {
         for name in [X_CACHE, header::AGE, observe::REQUEST_ID, observe::RESPONSE_TIME] {
             head.insert(name, HeaderValue::from_static("-"));
         }
-        head.reserve(1);
         *self.newest.write().unwrap_or_else(PoisonError::into_inner) = Some((page.etag().to_owned(), head.clone()));
         head
     }
@@ -112,9 +119,14 @@ impl Gateway {
 
     /// Answers a request.
     pub async fn answer(&self, request: Request) -> Response {
+        let is_plain = request.method() == Method::GET && request.body().is_end_stream();
         let (parts, body) = request.into_parts();
-        if let Some(response) = self.hit(&parts).await {
-            return response;
+        if is_plain && parts.uri.path().starts_with(PREFIX) {
+            // What takes long or panics here, the long way answers for.
+            let hit = timeout(self.web.settings.request_timeout, AssertUnwindSafe(self.hit(&parts)).catch_unwind());
+            if let Ok(Ok(Some(response))) = hit.await {
+                return response;
+            }
         }
         match self.router.call(Request::from_parts(parts, body)).await {
             Ok(response) => response,
@@ -123,16 +135,22 @@ impl Gateway {
     }
 
     async fn hit(&self, request: &Parts) -> Option<Response> {
-        let is_plain = request.method == Method::GET && request.uri.path().starts_with(PREFIX);
-        if !is_plain || headers::is_https(&request.headers) || data::wants_rows(&request.headers) {
+        if headers::is_https(&request.headers) || data::wants_rows(&request.headers) {
             return None;
         }
         let known = self.web.addresses.0.get(request.uri.path_and_query()?.as_str())?;
         let seen = Observation::begin(&self.web, &request.headers, OBSERVED);
-        access::admit(&self.web, self.access, request).await.ok()?;
-        let hit = known.dataset.hit(&known.question)?;
-        let head = known.head(hit.value()?);
-        let mut response = data::answer(head, &request.headers, &hit)?;
+        let mut response = match access::admit(&self.web, self.access, request).await {
+            Ok(_) => {
+                let hit = known.dataset.hit(&known.question)?;
+                data::answer(known.head(hit.value()?), &request.headers, &hit)?
+            }
+            Err(error) => {
+                let mut response = problem::write(error.into_response(), Some(seen.id().to_owned()));
+                headers::close(response.headers_mut());
+                response
+            }
+        };
         seen.end(&self.web, &mut response);
         Some(response)
     }

@@ -58,12 +58,9 @@ pub async fn cache_key(target: Option<String>, dataset: String, key: String) -> 
 pub async fn cache_tags(target: Option<String>) -> Result<Vec<TagReport>, AppError> {
     use crate::context::PageContext;
 
-    /// Tags listed.
-    const TAGS: usize = 500;
-
     let context = PageContext::require(headroom_model::Role::Viewer)?;
     let target = context.target(target.as_deref())?;
-    context.console.cache_tags(&target, TAGS).ok_or_else(AppError::internal)
+    context.console.cache_tags(&target).ok_or_else(AppError::internal)
 }
 
 /// What a clear would do. Changes nothing.

@@ -17,6 +17,8 @@ const VALUE_MAX: usize = 64 << 10;
 
 /// How long a list serves everyone who asks: making it takes a walk through all of memory.
 const KEPT: Duration = Duration::from_secs(1);
+/// Tags of a list.
+const TAGS_MAX: usize = 500;
 
 /// Lists of keys and tags that were just made, by target.
 pub(crate) struct Lists {
@@ -121,10 +123,9 @@ impl Console {
         KeyList { rows, page: page as u64, pages: pages as u64, matching: matching as u64, looked_at, most }
     }
 
-    /// Tags of a target's cache, those with most keys in memory first, at most a second old. None where no target has this
-    /// name.
+    /// The 500 tags of a target's cache with most keys in memory, at most a second old. None where no target has this name.
     #[must_use]
-    pub fn cache_tags(&self, target: &TargetId, limit: usize) -> Option<Vec<TagReport>> {
+    pub fn cache_tags(&self, target: &TargetId) -> Option<Vec<TagReport>> {
         let cache = self.datasets.cache(target)?;
         let make = || {
             let report = |(tag, used): (String, TagUse)| TagReport {
@@ -137,11 +138,10 @@ impl Console {
             };
             let mut tags: Vec<TagReport> = cache.tags().into_iter().map(report).collect();
             tags.sort_by(|a, b| b.keys.cmp(&a.keys).then_with(|| a.tag.cmp(&b.tag)));
+            tags.truncate(TAGS_MAX);
             tags
         };
-        let mut tags = self.lists.tags.get_with(target.clone(), make);
-        tags.truncate(limit);
-        Some(tags)
+        Some(self.lists.tags.get_with(target.clone(), make))
     }
 
     /// One key in detail: its copies in both tiers, its tags, and with `with_value` the beginning of its value. Not

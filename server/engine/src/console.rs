@@ -108,7 +108,7 @@ pub struct Console {
     /// When the HTTP latencies were last reset.
     pub(crate) requests_reset_at: Arc<Moment>,
     pub(crate) warmups: Warmups,
-    pub(crate) lists: Lists,
+    pub(crate) lists: Arc<Lists>,
     /// In configured order; never empty.
     slots: Vec<Arc<Slot>>,
     feed: Arc<Feed>,
@@ -165,7 +165,7 @@ impl Console {
         let console = Arc::new(Console {
             datasets,
             warmups,
-            lists: Lists::default(),
+            lists: Arc::default(),
             history: Arc::new(History::new(store.clone(), clock.clone(), config.retention)),
             access: Access::new(store.clone(), clock.clone()),
             requests: Arc::new(RequestStats::default()),

@@ -83,13 +83,11 @@ pub async fn authorize(State((web, access)): State<(Web, Access)>, request: Requ
 /// Who calls, where that is known, or the answer that refuses the request.
 pub async fn check(web: &Web, access: Access, request: &Parts) -> Result<Option<Caller>, Response> {
     let caller = |actor| Caller { actor, origin: forwarded::origin(&request.headers, peer(request)) };
-    admit(web, access, request).await.map(|actor| actor.map(caller)).map_err(|error| {
-        if error.kind() == Kind::Unauthenticated && is_navigation(access, request) {
-            to_login(request)
-        } else {
-            error.into_response()
-        }
-    })
+    match admit(web, access, request).await {
+        Ok(actor) => Ok(actor.map(caller)),
+        Err(error) if error.kind() == Kind::Unauthenticated && is_navigation(access, request) => Err(to_login(request)),
+        Err(error) => Err(error.into_response()),
+    }
 }
 
 fn peer(request: &Parts) -> Option<SocketAddr> {

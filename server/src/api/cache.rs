@@ -148,7 +148,7 @@ pub async fn key(
 /// What each tag groups in this console's memory, most keys first, at most 500.
 #[utoipa::path(get, path = "/api/v1/cache/tags", tag = "Cache", params(TargetQuery), responses((status = 200, body = Envelope<Vec<TagReport>>, description = "Most keys first.")))]
 pub async fn tags(State(web): State<Web>, Chosen(target): Chosen) -> Result<Answer<Vec<TagReport>>, WebError> {
-    let tags = web.console.cache_tags(&target, KEYS_MAX);
+    let tags = web.console.cache_tags(&target);
     tags.map(Answer).ok_or_else(|| WebError::internal(format!("target \"{target}\" has no cache")))
 }
 

@@ -157,8 +157,10 @@ pub async fn read(
     let question = dataset.question(&ask).await?;
     let hit = dataset.read(&question).await?;
     let page = hit.value().ok_or_else(|| WebError::internal("a dataset answered without a page"))?;
-    let address = uri.path_and_query().map_or_else(String::new, ToString::to_string);
+    // A copy: the address of a request is a part of its whole buffer, credentials included, and would keep all of it.
+    let uri = Uri::try_from(uri.to_string()).map_err(WebError::internal)?;
     let key = question.key().to_owned();
+    let address = uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let head = move |page: &Page| head(&uri, &ask, &key, page);
     let response = answer(head(page), &headers, &hit);
     web.addresses.learn(&address, dataset, &question, head);
@@ -211,6 +213,7 @@ fn head(uri: &Uri, ask: &Ask, key: &str, page: &Page) -> HeaderMap {
     // Ask again with the tag: what is invalidated here must not live on in a client.
     set(header::CACHE_CONTROL, "private, no-cache");
     set(header::VARY, "accept-encoding, authorization, cookie");
+    set(header::CONTENT_TYPE, "application/json");
     headers
 }
 
@@ -221,13 +224,13 @@ pub fn answer(mut head: HeaderMap, request: &HeaderMap, hit: &Hit<Page>) -> Opti
     head.insert(header::AGE, HeaderValue::from(hit.age().as_secs()));
     let known = request.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     if known.is_some_and(|list| holds(list, page.etag())) {
+        head.remove(header::CONTENT_TYPE);
         return Some((StatusCode::NOT_MODIFIED, head).into_response());
     }
     let (body, encoding) = page.encoded(negotiate(request));
     if encoding != Encoding::Identity {
         head.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding.as_str()));
     }
-    head.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let mut response = Response::new(Body::from(body));
     *response.headers_mut() = head;
     Some(response)

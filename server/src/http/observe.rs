@@ -35,6 +35,11 @@ impl Observation {
         Observation { started, route: route.into(), id: request_id(headers, web.console.clock.now()) }
     }
 
+    /// The id that its answer carries.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// Its answer is about to leave.
     pub fn end(self, web: &Web, response: &mut Response) {
         let Observation { started, route, id } = self;

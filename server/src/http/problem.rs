@@ -20,8 +20,12 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// Gives every error its problem document, the ones included that a library answered with a bare status.
 pub async fn render(request: Request, next: Next) -> Response {
-    let id = request.extensions().get::<RequestId>().cloned();
-    let mut response = next.run(request).await;
+    let id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone());
+    write(next.run(request).await, id)
+}
+
+/// The answer with its problem document, where it is an error.
+pub fn write(mut response: Response, request_id: Option<String>) -> Response {
     if response.extensions().get::<Problem>().is_none()
         && let Some(error) = bare(&response)
     {
@@ -35,7 +39,7 @@ pub async fn render(request: Request, next: Next) -> Response {
         }
     }
     let Some(mut problem) = response.extensions_mut().remove::<Problem>() else { return response };
-    problem.request_id = id.map(|RequestId(id)| id);
+    problem.request_id = request_id;
     let (mut parts, _) = response.into_parts();
     let (written, body) = Json(problem).into_response().into_parts();
     parts.headers.extend(written.headers);

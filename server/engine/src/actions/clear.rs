@@ -72,6 +72,11 @@ async fn matching(dataset: &Dataset, pattern: &str) -> Result<Vec<String>, Actio
     Ok(keys)
 }
 
+/// Keys of a dataset in Redis; none where it does not answer.
+async fn in_redis(dataset: &Dataset) -> Option<u64> {
+    if dataset.class().settings().mode.redis() { dataset.class().redis_keys().await } else { Some(0) }
+}
+
 pub(super) async fn preview(
     console: &Console,
     target: &TargetId,
@@ -90,12 +95,12 @@ pub(super) async fn preview(
         ClearScope::All => {
             let mut sum = Some(0);
             for dataset in console.datasets.list().filter(|dataset| dataset.config().target == *target) {
-                sum = sum.zip(dataset.class().redis_keys().await).map(|(sum, keys)| sum + keys);
+                sum = sum.zip(in_redis(dataset).await).map(|(sum, keys)| sum + keys);
             }
             sum
         }
         ClearScope::Tag { .. } => None,
-        ClearScope::Dataset { dataset: name } => dataset(console, target, name)?.class().redis_keys().await,
+        ClearScope::Dataset { dataset: name } => in_redis(dataset(console, target, name)?).await,
         ClearScope::Key { dataset: name, key } => {
             let inspected = dataset(console, target, name)?.class().inspect(key).await;
             name_keys(name, &[key]);
@@ -148,6 +153,7 @@ pub(super) async fn run(
         ClearScope::Key { dataset, .. } => format!("Cache was cleared: one key of {dataset}"),
         ClearScope::Pattern { dataset, pattern } => format!("Cache was cleared: {pattern} of {dataset}"),
     };
+    console.lists.forget();
     console.feed().mark_soon(NewEvent {
         at,
         target: Some(target.clone()),

@@ -103,8 +103,9 @@ pub async fn reset(
         requests: console.requests.clone(),
         requests_reset_at: console.requests_reset_at.clone(),
         cache: reset::cache(console, target)?,
+        lists: console.lists.clone(),
     };
-    ended(console, console.spawn_action(reset.run())).await
+    ended(console.spawn_action(reset.run())).await
 }
 
 /// What clearing a part of a target's cache would do.
@@ -131,17 +132,11 @@ pub async fn clear(
 ) -> Result<ActionOutcome, ActionError> {
     let (context, target, request) = (console.clone(), target.clone(), request.clone());
     let task = console.spawn_action(async move { clear::run(&context, &target, &scope, request).await });
-    ended(console, task).await
+    ended(task).await
 }
 
-/// Waits until an action has ended; what was listed before tells no more.
-async fn ended(
-    console: &Console,
-    task: JoinHandle<Result<ActionOutcome, ActionError>>,
-) -> Result<ActionOutcome, ActionError> {
-    let outcome = task.await;
-    console.lists.forget();
-    outcome.unwrap_or_else(|_| Err(ActionError::NotVerified("the console failed while it acted".to_owned())))
+async fn ended(task: JoinHandle<Result<ActionOutcome, ActionError>>) -> Result<ActionOutcome, ActionError> {
+    task.await.unwrap_or_else(|_| Err(ActionError::NotVerified("the console failed while it acted".to_owned())))
 }
 
 /// What a warmup of a target's cache would load.

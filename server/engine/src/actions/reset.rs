@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     cache::Cache,
+    cache_view::Lists,
     clock::Clock,
     collect::STATEMENTS_RESET,
     console::Console,
@@ -112,6 +113,7 @@ pub(super) struct Reset {
     pub requests: Arc<RequestStats>,
     pub requests_reset_at: Arc<Moment>,
     pub cache: Cache<Page>,
+    pub lists: Arc<Lists>,
 }
 
 impl Reset {
@@ -123,6 +125,7 @@ impl Reset {
             ResetScope::Requests => self.requests(&mut parameters),
             ResetScope::Cache => self.cache(&mut parameters),
         };
+        self.lists.forget();
         let target = (self.scope != ResetScope::Requests).then(|| self.slot.target.id.clone());
         let at = self.clock.now();
         let audit = NewAudit {

@@ -19,6 +19,9 @@ use std::{
 };
 use tokio::time::Instant;
 
+/// What memory has that is too old to answer, and the loader back.
+type Unanswered<V, F> = (Option<Arc<Entry<V>>>, F);
+
 /// One class of a cache: its handle for reading and writing.
 pub struct Class<V: Cacheable> {
     pub(super) inner: Arc<Inner<V>>,
@@ -63,7 +66,7 @@ impl<V: Cacheable> Class<V> {
         F: FnOnce() -> L + Send + 'static,
         L: Future<Output = Result<Loaded<V>, LoadFailure>> + Send + 'static,
     {
-        match self.from_memory(key, tags, load) {
+        match self.recall(key, tags, load) {
             Ok(hit) => Ok(hit),
             Err((older, load)) => self.get_slowly(key, tags, older, load).await,
         }
@@ -76,11 +79,11 @@ impl<V: Cacheable> Class<V> {
         F: FnOnce() -> L + Send + 'static,
         L: Future<Output = Result<Loaded<V>, LoadFailure>> + Send + 'static,
     {
-        self.from_memory(key, tags, load).ok()
+        self.recall(key, tags, load).ok()
     }
 
-    /// What memory answers; else what it has that is too old to answer, and the loader back.
-    fn from_memory<F, L>(&self, key: &str, tags: &[&str], load: F) -> Result<Hit<V>, (Option<Arc<Entry<V>>>, F)>
+    /// What memory answers.
+    fn recall<F, L>(&self, key: &str, tags: &[&str], load: F) -> Result<Hit<V>, Unanswered<V, F>>
     where
         F: FnOnce() -> L + Send + 'static,
         L: Future<Output = Result<Loaded<V>, LoadFailure>> + Send + 'static,

@@ -62,11 +62,15 @@ impl Mode {
         }
     }
 
-    pub(super) fn memory(self) -> bool {
+    /// Whether memory keeps values.
+    #[must_use]
+    pub fn memory(self) -> bool {
         matches!(self, Mode::Tiered | Mode::Memory)
     }
 
-    pub(super) fn redis(self) -> bool {
+    /// Whether Redis keeps values, where there is one.
+    #[must_use]
+    pub fn redis(self) -> bool {
         matches!(self, Mode::Tiered | Mode::Redis)
     }
 }

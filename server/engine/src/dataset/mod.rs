@@ -36,6 +36,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Most datasets of one console.
@@ -153,6 +154,8 @@ pub struct Dataset {
     class: Class<Page>,
     checked: RwLock<Checked>,
     heard: Arc<Heard>,
+    /// Streams of the target's datasets that may run beside these.
+    streams: Arc<Semaphore>,
     /// Who asks PostgreSQL about the definition.
     checking: tokio::sync::Mutex<()>,
 }
@@ -216,6 +219,12 @@ impl Datasets {
         }
         let heard: BTreeMap<TargetId, Arc<Heard>> =
             caches.iter().map(|(id, cache)| (id.clone(), Arc::new(Heard::new(cache.clone())))).collect();
+        // Each holds a connection for as long as its reader likes; half of them stay for pages.
+        let streams: BTreeMap<&TargetId, Arc<Semaphore>> = targets
+            .iter()
+            .map(|(config, target)| (&target.id, (config.pool.max(Lane::Data) / 2).max(1)))
+            .map(|(id, at_once)| (id, Arc::new(Semaphore::new(at_once as usize))))
+            .collect();
         let mut datasets = BTreeMap::new();
         for config in configs {
             let wrong = |reason: &str| DefinitionError { name: config.name.clone(), reason: reason.to_owned() };
@@ -226,8 +235,8 @@ impl Datasets {
                 return Err(wrong("there are more than 1,000 datasets").into());
             }
             let target = targets.iter().map(|(_, target)| target).find(|target| target.id == config.target);
-            let (Some(target), Some(cache), Some(heard)) =
-                (target, caches.get(&config.target), heard.get(&config.target))
+            let (Some(target), Some(cache), Some(heard), Some(streams)) =
+                (target, caches.get(&config.target), heard.get(&config.target), streams.get(&config.target))
             else {
                 return Err(wrong(&format!("no target is named \"{}\"", config.target)).into());
             };
@@ -237,6 +246,7 @@ impl Datasets {
                 target: target.clone(),
                 class,
                 heard: heard.clone(),
+                streams: streams.clone(),
                 checked: RwLock::default(),
                 checking: tokio::sync::Mutex::default(),
                 definition,
@@ -373,8 +383,10 @@ impl Dataset {
             // refuses, the load says so.
             let _ = self.check().await;
         }
+        // Before the tags: what becomes known in between counts for the next question.
+        let is_lasting = self.knows_tables();
         let tags = self.definition.tags(&arguments, &self.tables());
-        Ok(Arc::new(Question { is_lasting: self.knows_tables(), arguments, paging, key, tags }))
+        Ok(Arc::new(Question { is_lasting, arguments, paging, key, tags }))
     }
 
     /// [`Dataset::page`] of a question of this dataset.
@@ -435,7 +447,10 @@ impl Dataset {
         move || {
             Box::pin(async move {
                 let page = dataset.load(&question.arguments, &question.paging, lane).await;
-                page.map(Loaded::value).map_err(|error| Arc::new(error) as LoadFailure)
+                let page = page.map_err(|error| Arc::new(error) as LoadFailure)?;
+                // Nothing would tell of changes of tables that are not among its tags.
+                let ttl = (!question.is_lasting).then_some(Duration::ZERO);
+                Ok(Loaded { value: Some(page), ttl })
             })
         }
     }

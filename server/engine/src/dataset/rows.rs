@@ -21,8 +21,8 @@ pub const STREAM_MAX: u64 = 1_000_000;
 const WAITING_MAX: usize = 256;
 /// How long a reader may leave them waiting. Meanwhile it holds a connection of the data lane.
 const READER_MAX: Duration = Duration::from_secs(30);
-/// How long all rows may take, whoever is slow.
-const STREAM_TIME_MAX: Duration = Duration::from_secs(10 * 60);
+/// How long all rows may take, whoever is slow. The statement's own time limit ends before: it goes on while rows wait.
+const STREAM_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Rows as they come, each as JSON. It ends after the last row, or with the error that broke it off: an end without an
 /// error is the whole answer. Dropped, it gives its connection back.
@@ -43,9 +43,9 @@ impl Stream for Rows {
         let row = match ready!(self.receiver.poll_recv(context)) {
             Some(row) => row.transpose(),
             None => Some(Err(DatasetError::Timeout(format!(
-                "the rows were not read in time: none for {} s, or not all within {} min",
+                "the rows were not read in time: none for {} s, or not all within {} s",
                 READER_MAX.as_secs(),
-                STREAM_TIME_MAX.as_secs() / 60
+                STREAM_TIME_MAX.as_secs()
             )))),
         };
         self.is_over = !matches!(row, Some(Ok(_)));
@@ -55,19 +55,26 @@ impl Stream for Rows {
 
 impl Dataset {
     /// Rows one by one. Nothing is cached. The connection is given back when the last row was read, the rows are dropped,
-    /// or their reader leaves them waiting for 30 s.
+    /// or their reader leaves them waiting for 30 s. So many at once as half of the data lane has connections.
     ///
     /// # Errors
-    /// Arguments that do not fit, or PostgreSQL refuses. What fails later ends the rows with an error.
+    /// Arguments that do not fit, too many run already, or PostgreSQL refuses. What fails later ends the rows with an error.
     pub async fn stream(self: &Arc<Self>, ask: &Ask) -> Result<Rows, DatasetError> {
         let arguments = self.definition.arguments(&ask.arguments, &ask.user)?;
         self.check().await?;
         let statement = self.definition.rows();
+        let place = self.streams.clone().try_acquire_owned().map_err(|_| {
+            DatasetError::Busy("as many streams as may run at once run already; try again, or ask for pages".into())
+        })?;
         let lease = self.lease(Lane::Data).await?;
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
         let values = statement.names.iter().map(|name| arguments.get(name).unwrap_or_default().to_owned()).collect();
-        // Owned by the receiver: once it is gone, the next row ends the task; the statement timeout bounds a row.
-        tokio::spawn(self.clone().send_rows(statement.sql, values, lease, sender));
+        let rows = self.clone().send_rows(statement.sql, values, lease, sender);
+        // Owned by the receiver: once it is gone the task ends.
+        tokio::spawn(async move {
+            rows.await;
+            drop(place);
+        });
         Ok(Rows { receiver, is_over: false })
     }
 

@@ -40,7 +40,7 @@ fn choose(random: &mut StdRng) -> (&'static str, Option<(&'static str, String)>)
     }
 }
 
-/// New prices, as an application tells of them: the row first, then the tag of its pages.
+/// New prices, as an application tells the console of them: the row first, then the tag of its pages.
 pub async fn new_prices(shop: Shop, console: Arc<Console>, mut random: StdRng) {
     while shop.wait(NEW_PRICE_EVERY.mul_f64(random.random_range(0.5..1.5))).await {
         let product = hot(&mut random, PRODUCTS);

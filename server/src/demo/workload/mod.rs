@@ -167,7 +167,7 @@ fn rhythm(epoch_ms: i64) -> f64 {
 
 /// A key by Zipf's law with exponent 1: of 5,000 keys the first gets a twelfth of the choices, a tenth of them three quarters.
 fn hot(random: &mut StdRng, keys: i64) -> i64 {
-    ((keys as f64).powf(random.random()) as i64).clamp(1, keys)
+    (((keys + 1) as f64).powf(random.random()) as i64).min(keys)
 }
 
 #[cfg(test)]

@@ -87,12 +87,15 @@ async fn the_short_way_answers_like_the_long_one() {
             assert!(short.headers()["x-response-time"].to_str().unwrap().ends_with("ms"));
             assert_eq!(short.bytes().await.unwrap(), long.bytes().await.unwrap());
         }
-        let stranger = harness.request(Method::GET, &format!("/api/v1/data/{path}")).send().await.unwrap();
-        assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
+        let stranger = || harness.request(Method::GET, &format!("/api/v1/data/{path}")).header("x-request-id", "a.b");
+        let short = stranger().send().await.unwrap();
+        let long = stranger().header("x-forwarded-proto", "https").send().await.unwrap();
+        assert_eq!((short.status(), told(short.headers())), (StatusCode::UNAUTHORIZED, told(long.headers())));
+        assert_eq!(short.text().await.unwrap(), long.text().await.unwrap());
     }
     let counted = harness.console.requests.routes();
     let route = counted.iter().find(|route| route.route == "GET /api/v1/data/{dataset}").unwrap();
-    assert_eq!(route.count, 3 * (4 * 3 + 1));
+    assert_eq!(route.count, 3 * (4 * 3 + 2));
     harness.stop().await;
 }
 

@@ -333,9 +333,10 @@ impl Remote {
             return Ok(stored.into_iter().map(|stored| stored == 1).collect());
         }
         let put = async |write: &Write<'_>| {
-            let command = self.put_command(write, true);
-            // First the index: what is not in it, invalidating by a pattern would miss.
+            // First the index: what is not in it, invalidating by a pattern would miss. Only then the message's number is
+            // taken, for one that is never sent looks like a loss.
             self.index(write).await?;
+            let command = self.put_command(write, true);
             let stored = self.ask(async |connection| command.query_async::<u8>(connection).await).await? == 1;
             if stored && write.lease.is_none() {
                 // Nothing stopped it from landing behind a removal, which took the key out of the index.
@@ -399,13 +400,17 @@ impl Remote {
         if !self.pool.is_cluster() {
             script.key(&names.index);
         }
-        script.arg(&self.channel).arg(self.pack(&Message::Key { class, key })).arg(key);
-        if self.pool.is_cluster() {
-            // Before the entry and its lease: whoever still holds the lease cannot store what the index lacks.
+        // Before the entry and its lease: whoever still holds the lease cannot store what the index lacks. Where the
+        // index's node is away, the entry goes all the same.
+        let unindexed = if self.pool.is_cluster() {
             self.ask(async |connection| cmd("ZREM").arg(&names.index).arg(key).query_async::<()>(connection).await)
-                .await?;
-        }
-        Ok(self.run::<u8>(&script).await? > 0)
+                .await
+        } else {
+            Ok(())
+        };
+        script.arg(&self.channel).arg(self.pack(&Message::Key { class, key })).arg(key);
+        let removed = self.run::<u8>(&script).await? > 0;
+        unindexed.map(|()| removed)
     }
 
     /// Removes exactly this value, if it still stands there; and whatever is no string.

@@ -130,7 +130,7 @@ impl From<PoolError<RedisError>> for ConnectError {
 pub struct Pool(Kind);
 
 enum Kind {
-    Single(managed::Pool<ServerManager>, Client),
+    Single(managed::Pool<ServerManager>, Box<Client>),
     Sentinel(managed::Pool<MasterManager>, Arc<Masters>),
     Cluster(Box<Cluster>),
 }
@@ -209,7 +209,7 @@ impl Pool {
             Servers::Single(address) => {
                 let manager = deadpool_redis::Manager::new_with_config(address.as_str(), patience(limit))?;
                 let manager = ServerManager(manager);
-                Kind::Single(build(manager, limit)?, Client::open(address.as_str())?)
+                Kind::Single(build(manager, limit)?, Box::new(Client::open(address.as_str())?))
             }
             Servers::Sentinel { sentinels, master } => {
                 let masters = Arc::new(Masters::new(sentinels, master, limit)?);
@@ -266,7 +266,7 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// The client's own limits, which would cut ours short.
+/// The client's own limits, which would cut ours short. Sentinels are asked within those of the client: 1 s and 500 ms.
 fn patience(limit: Duration) -> AsyncConnectionConfig {
     AsyncConnectionConfig::new().set_connection_timeout(Some(limit)).set_response_timeout(Some(limit))
 }
