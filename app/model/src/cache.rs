@@ -487,6 +487,15 @@ pub struct TagReport {
 }
 
 impl TagReport {
+    /// How many are listed at most.
+    pub const LISTED: usize = 500;
+
+    /// How many there are, as a list of so many tells.
+    #[must_use]
+    pub fn counted(listed: usize) -> String {
+        if listed < Self::LISTED { listed.to_string() } else { format!("{listed}+") }
+    }
+
     /// Hits as a share of all answers, in percent. None before the first.
     #[must_use]
     pub fn hit_rate(&self) -> Option<f64> {

@@ -190,10 +190,7 @@ fn failed(state: &Shared, frame: Frame, target: String) {
 /// Hands a message on to the pages. By its name, not by the tag inside: that would need every reader of JSON twice. A message
 /// of a newer server that this page does not know is left out; the next page load brings both in step.
 fn deliver(frame: Frame, name: &str, text: &str) {
-    fn read<T: DeserializeOwned>(to: RwSignal<Option<T>>, text: &str)
-    where
-        T: Send + Sync + 'static,
-    {
+    fn read<T: DeserializeOwned + Send + Sync + 'static>(to: RwSignal<Option<T>>, text: &str) {
         if let Ok(message) = serde_json::from_str(text) {
             to.try_set(Some(message));
         }

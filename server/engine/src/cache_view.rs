@@ -17,8 +17,6 @@ const VALUE_MAX: usize = 64 << 10;
 
 /// How long a list serves everyone who asks: making it takes a walk through all of memory.
 const KEPT: Duration = Duration::from_secs(1);
-/// Tags of a list.
-const TAGS_MAX: usize = 500;
 
 /// Lists of keys and tags that were just made, by target.
 pub(crate) struct Lists {
@@ -123,7 +121,7 @@ impl Console {
         KeyList { rows, page: page as u64, pages: pages as u64, matching: matching as u64, looked_at, most }
     }
 
-    /// The 500 tags of a target's cache with most keys in memory, at most a second old. None where no target has this name.
+    /// The [`TagReport::LISTED`] tags of a target's cache with most keys in memory, at most a second old. None where no target has this name.
     #[must_use]
     pub fn cache_tags(&self, target: &TargetId) -> Option<Vec<TagReport>> {
         let cache = self.datasets.cache(target)?;
@@ -138,7 +136,7 @@ impl Console {
             };
             let mut tags: Vec<TagReport> = cache.tags().into_iter().map(report).collect();
             tags.sort_by(|a, b| b.keys.cmp(&a.keys).then_with(|| a.tag.cmp(&b.tag)));
-            tags.truncate(TAGS_MAX);
+            tags.truncate(TagReport::LISTED);
             tags
         };
         Some(self.lists.tags.get_with(target.clone(), make))

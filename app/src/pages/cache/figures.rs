@@ -7,7 +7,7 @@ use crate::components::{
 };
 use headroom_model::{
     Band, MetricId,
-    cache::CacheReport,
+    cache::{CacheReport, TagReport},
     format::{self, MISSING},
     live::LiveUpdate,
     metric::Unit,
@@ -60,8 +60,9 @@ fn figures(live: &LiveUpdate, report: &CacheReport, tags: Option<usize>, limits:
     let memory = value(M::CacheMemory).unwrap_or(report.memory_bytes as f64);
     let limit = value(M::CacheMemoryMax).unwrap_or(report.memory_max as f64);
     let keys: u64 = report.classes.iter().map(|class| class.memory_keys).sum();
-    let plural = |count: usize, one: &str| if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") };
-    let of = [Some(plural(report.classes.len(), "dataset")), tags.map(|tags| plural(tags, "tag"))];
+    let plural = |count: String, one: &str| if count == "1" { format!("1 {one}") } else { format!("{count} {one}s") };
+    let datasets = plural(report.classes.len().to_string(), "dataset");
+    let of = [Some(datasets), tags.map(|tags| plural(TagReport::counted(tags), "tag"))];
     vec![
         Figure {
             name: "Hit rate",
