@@ -81,7 +81,7 @@ async fn listening(caches: &[&Cache<Bytes>]) {
 
 fn redis_cli(redis: &Redis, arguments: &[&str]) -> String {
     let url = redis.url(0);
-    let password = url.split([':', '@']).nth(2).expect("redis://:password@…");
+    let password = url.split([':', '@']).nth(2).expect("redis://default:password@…");
     let mut command = Command::new("redis-cli");
     command.args(["-p", &redis.port().to_string()]).env("REDISCLI_AUTH", password).args(arguments);
     let output = command.output().expect("redis-cli comes with redis-server");

@@ -91,7 +91,7 @@ impl Redis {
     /// Connection string of a database, 0 by default in most clients.
     #[must_use]
     pub fn url(&self, database: u16) -> String {
-        format!("redis://:{}@127.0.0.1:{}/{database}", self.password, self.port)
+        format!("redis://default:{}@127.0.0.1:{}/{database}", self.password, self.port)
     }
 
     /// TCP port on 127.0.0.1; stays the same over [`Redis::stop`] and [`Redis::restart`].

@@ -30,28 +30,26 @@ pub async fn prometheus(State(web): State<Web>) -> Response {
 
 /// Figures, as the client asks
 ///
-/// Prometheus exposition when `Accept` names a text or OpenMetrics type, the figures of one target as JSON otherwise.
+/// The figures of one target as JSON when `Accept` names JSON, the Prometheus exposition otherwise.
 #[utoipa::path(get, path = "/metrics", tag = "Figures", params(TargetQuery), responses((status = 200, content(
     (Envelope<Current> = "application/json"),
     (String = "text/plain"),
 ), description = "JSON, or text format 0.0.4.")))]
 pub async fn negotiated(state: State<Web>, target: Chosen, headers: HeaderMap) -> Result<Response, WebError> {
-    let mut response = if wants_text(&headers) {
-        prometheus(state).await
-    } else {
+    let mut response = if wants_json(&headers) {
         current(state, target).await.map(Answer::into_response)?
+    } else {
+        prometheus(state).await
     };
     response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
     Ok(response)
 }
 
-/// Whether the exposition is asked for. Prometheus names OpenMetrics and plain text; browsers and curl name neither.
-fn wants_text(headers: &HeaderMap) -> bool {
+/// Whether JSON is asked for. Who takes anything gets what every other program answers at this address.
+fn wants_json(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut types = accept.split(',').map(|entry| entry.split(';').next().unwrap_or_default().trim());
-    types.any(|media| {
-        media.eq_ignore_ascii_case("text/plain") || media.eq_ignore_ascii_case("application/openmetrics-text")
-    })
+    types.any(|media| media.eq_ignore_ascii_case("application/json"))
 }
 
 #[cfg(test)]
@@ -59,17 +57,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prometheus_gets_text_and_everyone_else_json() {
+    fn who_names_json_gets_it_and_everyone_else_text() {
         let asks = |accept: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-            wants_text(&headers)
+            wants_json(&headers)
         };
-        assert!(asks("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1"));
-        assert!(asks("text/plain"));
-        for json in ["application/json", "*/*", "text/html,application/xhtml+xml,*/*;q=0.8"] {
-            assert!(!asks(json), "{json}");
+        assert!(asks("application/json") && asks("text/plain;q=0.5, Application/JSON;q=0.9"));
+        for text in [
+            "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1",
+            "*/*",
+            "text/html,application/xhtml+xml,*/*;q=0.8",
+        ] {
+            assert!(!asks(text), "{text}");
         }
-        assert!(!wants_text(&HeaderMap::new()));
+        assert!(!wants_json(&HeaderMap::new()));
     }
 }

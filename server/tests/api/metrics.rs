@@ -1,21 +1,20 @@
 //! `/metrics` and what runbooks know below it.
 
-use crate::harness::Harness;
+use crate::harness::{Harness, data};
 use headroom_server::router::endpoints;
 use reqwest::Method;
 
 #[tokio::test]
-async fn scrapers_get_text_and_people_json() {
+async fn scrapers_get_text_and_who_names_json_gets_it() {
     let (harness, _tokens) = Harness::guarded().await;
     harness.sampled().await;
-    let text =
-        harness.request(Method::GET, "/metrics").header("accept", "text/plain;version=0.0.4").send().await.unwrap();
+    let text = harness.get("/metrics").await;
     assert!(text.headers()["content-type"].to_str().unwrap().starts_with("text/plain; version=0.0.4"));
     assert!(text.headers()["vary"].to_str().unwrap().contains("accept"));
     let text = text.text().await.unwrap();
     assert!(text.contains("headroom_database_up{target=\"orders\"} 1"), "{text}");
-    let json = harness.data("/metrics").await;
-    assert_eq!(json["figures"]["database.up"], 1.0);
+    let json = harness.request(Method::GET, "/metrics").header("accept", "application/json").send().await.unwrap();
+    assert_eq!(data(json).await["figures"]["database.up"], 1.0);
     harness.stop().await;
 }
 
