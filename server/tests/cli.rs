@@ -282,9 +282,11 @@ async fn a_cache_is_warmed_shown_and_cleared_from_the_command_line() {
     let cache = |arguments: &[&str]| {
         run(folder, &[&["cache", arguments[0], "--token-file", "token", "--url", &console], &arguments[1..]].concat())
     };
-    assert!(stdout(&cache(&["warm", "--dry-run"])).starts_with("1 keys of 1 datasets; 1 are not fresh"));
+    assert!(
+        stdout(&cache(&["warm", "--dry-run"])).starts_with("1 key of 1 dataset; not fresh in memory and loaded: 1")
+    );
     let warmed = stdout(&cache(&["warm", "--reason", "release"]));
-    assert!(warmed.contains("Keys: 1 loaded") && warmed.contains("1 of 1 keys are fresh"), "{warmed}");
+    assert!(warmed.contains("Keys: 1 loaded") && warmed.contains("1 of 1 key fresh"), "{warmed}");
     let table = stdout(&cache(&["stats"]));
     let line = table.lines().find(|line| line.starts_with("products")).unwrap();
     let cells: Vec<&str> = line.split_whitespace().collect();
@@ -302,7 +304,7 @@ async fn a_cache_is_warmed_shown_and_cleared_from_the_command_line() {
     for part in [vec!["--all"], vec!["--tag", "catalogue"], vec!["--dataset", "products", "--key", "#p1,50"]] {
         stdout(&cache(&["warm"]));
         let cleared = stdout(&cache(&[&["clear", "--yes", "--reason", "a & b"], &part[..]].concat()));
-        assert!(cleared.contains("1 keys are answered no more"), "{part:?}: {cleared}");
+        assert!(cleared.contains("1 key answered no more"), "{part:?}: {cleared}");
     }
     let url = format!("{console}/api/v1/audit");
     let audit = reqwest::Client::new().get(url).bearer_auth(token.trim()).send().await.unwrap();

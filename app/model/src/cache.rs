@@ -490,10 +490,16 @@ impl TagReport {
     /// How many are listed at most.
     pub const LISTED: usize = 500;
 
-    /// How many there are, as a list of so many tells.
+    /// How many there are, as a list of so many tells: `12`, `500+`.
+    #[must_use]
+    pub fn count(listed: usize) -> String {
+        if listed < Self::LISTED { listed.to_string() } else { format!("{listed}+") }
+    }
+
+    /// [`TagReport::count`] with its noun: `1 tag`, `500+ tags`.
     #[must_use]
     pub fn counted(listed: usize) -> String {
-        if listed < Self::LISTED { listed.to_string() } else { format!("{listed}+") }
+        format!("{} tag{}", Self::count(listed), if listed == 1 { "" } else { "s" })
     }
 
     /// Hits as a share of all answers, in percent. None before the first.

@@ -76,6 +76,12 @@ pub fn number(value: f64) -> String {
     if value < 0.0 && text != "0" { format!("−{text}") } else { text }
 }
 
+/// An exact count of things: `1 key`, `38,412 keys`.
+#[must_use]
+pub fn counted(value: u64, one: &str) -> String {
+    format!("{} {one}{}", count(value), if value == 1 { "" } else { "s" })
+}
+
 /// An exact count: `38,412`.
 #[must_use]
 pub fn count(value: u64) -> String {

@@ -13,7 +13,7 @@ use crate::{
     url,
 };
 use headroom_model::{
-    cache::{ClearFields, ClearPreview, ClearScope},
+    cache::{ClearFields, ClearPreview, ClearScope, TagReport},
     format,
     warmup::WarmupStrategy,
 };
@@ -54,19 +54,12 @@ pub struct Clearing {
 /// "Clear 38,412 keys".
 #[must_use]
 pub fn verb(preview: &ClearPreview) -> String {
-    match preview.keys() {
-        1 => "Clear 1 key".to_owned(),
-        keys => format!("Clear {} keys", format::count(keys)),
-    }
+    format!("Clear {}", format::counted(preview.keys(), "key"))
 }
 
 /// Whether a scope is about a dataset that is chosen from a list.
 fn wants_dataset(scope: &str) -> bool {
     matches!(scope, "dataset" | "pattern")
-}
-
-fn plural(count: usize, one: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 
 /// "412 in memory (1.2 MiB), 3,410 in Redis".
@@ -340,8 +333,8 @@ pub fn ClearDialog(clearing: Clearing) -> impl IntoView {
     });
     let failed = Memo::new(move |_| steps.step.with(|step| matches!(step, Step::Failed(..))));
     let all = Signal::derive(move || count(|choices| format!("{} in memory", format::count(choices.keys))));
-    let tags = Signal::derive(move || count(|choices| plural(choices.tags.len(), "tag")));
-    let datasets = Signal::derive(move || count(|choices| plural(choices.datasets.len(), "dataset")));
+    let tags = Signal::derive(move || count(|choices| TagReport::counted(choices.tags.len())));
+    let datasets = Signal::derive(move || count(|choices| format::counted(choices.datasets.len() as u64, "dataset")));
     view! {
         <dialog class="dialog" id=ID aria-labelledby="clear-title" on:close=move |_| steps.rest()>
             <header>

@@ -85,7 +85,7 @@ pub fn WarmMenu(
         };
         let counted = move || {
             previews.with(|known| match known.get(strategy.as_str()) {
-                Some(Ok(preview)) => format!("{} keys", format::count(preview.to_load)),
+                Some(Ok(preview)) => format::counted(preview.to_load, "key"),
                 Some(Err(_)) => "not counted".to_owned(),
                 None if frame.alive.get() => "counting…".to_owned(),
                 None => String::new(),

@@ -214,7 +214,8 @@ async fn each_strategy_loads_what_it_says() {
         let operation = warm(&console, strategy).await;
         assert_eq!(operation.state, OperationState::Succeeded, "{operation:?}");
         let n = expected.len();
-        assert_eq!(operation.effect, Some(format!("{n} of {n} keys are fresh in the cache now")));
+        let keys = headroom_model::format::counted(n as u64, "key");
+        assert_eq!(operation.effect, Some(format!("{n} of {keys} fresh in the cache now")));
         assert_eq!((operation.progress.done, operation.progress.total), (n as u64, Some(n as u64)));
         let mut found = fresh(&console);
         let mut expected = expected;

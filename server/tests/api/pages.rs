@@ -108,7 +108,7 @@ async fn the_confirm_page_starts_the_strategy_that_it_counted() {
     let back = started.headers()["location"].to_str().unwrap();
     assert!(back.starts_with(page) && back.contains("&done="), "{back}");
     let html = harness.get(back).await.text().await.unwrap();
-    assert!(html.contains("Warm the cache: every known key, 1 keys"), "{html}");
+    assert!(html.contains("Warm the cache: every known key, 1 key"), "{html}");
     harness.stop().await;
 }
 

@@ -60,9 +60,8 @@ fn figures(live: &LiveUpdate, report: &CacheReport, tags: Option<usize>, limits:
     let memory = value(M::CacheMemory).unwrap_or(report.memory_bytes as f64);
     let limit = value(M::CacheMemoryMax).unwrap_or(report.memory_max as f64);
     let keys: u64 = report.classes.iter().map(|class| class.memory_keys).sum();
-    let plural = |count: String, one: &str| if count == "1" { format!("1 {one}") } else { format!("{count} {one}s") };
-    let datasets = plural(report.classes.len().to_string(), "dataset");
-    let of = [Some(datasets), tags.map(|tags| plural(TagReport::counted(tags), "tag"))];
+    let datasets = format::counted(report.classes.len() as u64, "dataset");
+    let of = [Some(datasets), tags.map(TagReport::counted)];
     vec![
         Figure {
             name: "Hit rate",

@@ -34,7 +34,7 @@ pub fn Tags() -> impl IntoView {
         let (shown, count) = (names.with(Vec::len), count.get());
         match count {
             0 => String::new(),
-            count => format!("{shown} of {}, by keys; a key may carry several", TagReport::counted(count)),
+            count => format!("{shown} of {}, by keys; a key may carry several", TagReport::count(count)),
         }
     };
     let toggle = move || {

@@ -12,10 +12,6 @@ use headroom_model::{
 /// A score has moved when it differs by this much.
 const MOVED: f64 = 3.0;
 
-fn plural(count: usize, one: &str, many: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
-}
-
 /// Beside "Why 77": "100 minus 23 points in 5 deductions; each ends when its target is met for 5 min".
 #[must_use]
 pub fn ledger_note(health: &Health) -> String {
@@ -23,8 +19,8 @@ pub fn ledger_note(health: &Health) -> String {
     if health.deductions.is_empty() {
         return "no deductions: every target is met".to_owned();
     }
-    let deductions = plural(health.deductions.len(), "deduction", "deductions");
-    let points = plural(usize::from(100 - score), "point", "points");
+    let deductions = format::counted(health.deductions.len() as u64, "deduction");
+    let points = format::counted(u64::from(100 - score), "point");
     let hold = format::duration_ms(health.hold_secs as f64 * 1000.0);
     format!("100 minus {points} in {deductions}; each ends when its target is met for {hold}")
 }

@@ -204,7 +204,7 @@ async fn act(console: &Console, target: &TargetId, scope: &ClearScope) -> Result
         (Some(_), false) => (" in memory and those in Redis", "; Redis does not answer and is told when it is back"),
     };
     let also = if group(scope).is_some() { also } else { "" };
-    Ok(format!("{} keys{also} are answered no more{redis}", format::count(cleared)))
+    Ok(format!("{}{also} answered no more{redis}", format::counted(cleared, "key")))
 }
 
 /// Loading goes on while a clear is checked, so what counts is what was there before it.
@@ -212,5 +212,5 @@ fn verified(left: u64) -> Result<(), ActionError> {
     if left == 0 {
         return Ok(());
     }
-    Err(ActionError::NotVerified(format!("{left} keys from before the clear are still answered")))
+    Err(ActionError::NotVerified(format!("{} from before the clear still answered", format::counted(left, "key"))))
 }

@@ -28,7 +28,7 @@ use crate::{
 };
 use headroom_model::{
     TargetId,
-    format::count,
+    format::{count, counted},
     operation::Operation,
     warmup::{WarmupPreview, WarmupRun, WarmupSchedule, WarmupShare, WarmupStatus, WarmupStrategy},
 };
@@ -134,9 +134,9 @@ pub(crate) async fn preview(
     let estimated_ms = load_ms.map(|ms| (ms / at_once as f64).max(missing.len() as f64 * 1000.0 / f64::from(rate)));
     let (keys, to_load) = (plan.keys.len() as u64, missing.len() as u64);
     let mut effect = format!(
-        "{} keys of {} datasets; {} are not fresh in memory and are loaded, {at_once} at a time and at most {rate} a second.",
-        count(keys),
-        count(plan.shares.len() as u64),
+        "{} of {}; not fresh in memory and loaded: {}, {at_once} at a time and at most {rate} a second.",
+        counted(keys, "key"),
+        counted(plan.shares.len() as u64, "dataset"),
         count(to_load),
     );
     for note in &plan.notes {

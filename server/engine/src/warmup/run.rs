@@ -14,7 +14,12 @@ use crate::{
     operations::{Done, Failure, OperationContext, OperationSpec},
 };
 use futures::future::try_join_all;
-use headroom_model::{Role, TargetId, format::count, operation::Operation, warmup::WarmupStrategy};
+use headroom_model::{
+    Role, TargetId,
+    format::{count, counted},
+    operation::Operation,
+    warmup::WarmupStrategy,
+};
 use std::{
     sync::{
         Arc,
@@ -54,7 +59,11 @@ pub(crate) async fn start(
     let plan = Plan::choose(console, target, strategy).await?;
     let spec = OperationSpec {
         kind: KIND,
-        title: format!("Warm the cache: {}, {} keys", strategy.label().to_lowercase(), count(plan.keys.len() as u64)),
+        title: format!(
+            "Warm the cache: {}, {}",
+            strategy.label().to_lowercase(),
+            counted(plan.keys.len() as u64, "key")
+        ),
         target: Some(target.clone()),
         actor: actor.clone(),
         cancel_role: Role::Operator,
@@ -137,8 +146,8 @@ impl Run {
         let outcome = self.outcome();
         let judged = match ended {
             Err(Failure(reason)) => {
-                let left = count(total.saturating_sub(self.tally.ended()));
-                Err(Failure(format!("{reason}; {left} keys are left. {outcome}; what was loaded stays.")))
+                let left = counted(total.saturating_sub(self.tally.ended()), "key");
+                Err(Failure(format!("{reason}; {left} left. {outcome}; what was loaded stays.")))
             }
             Ok(()) if total > 0 && self.tally.failed.load(Relaxed) == total => {
                 Err(Failure(format!("No key could be loaded; the log has the reasons. {outcome}.")))
@@ -227,5 +236,5 @@ async fn effect(plan: &Plan) -> String {
             fresh += 1;
         }
     }
-    format!("{} of {} keys are fresh in the cache now", count(fresh), count(total as u64))
+    format!("{} of {} fresh in the cache now", count(fresh), counted(total as u64, "key"))
 }

@@ -91,9 +91,9 @@ async fn a_key_that_is_nowhere_is_not_counted_as_cleared() {
         done["outcome"]["effect"].as_str().unwrap().to_owned()
     };
     read(&harness, 1).await;
-    for (key, keys) in [("least=1#p1,2", "1 keys"), ("least=1#p1,2", "0 keys"), ("least=7#p1,2", "0 keys")] {
+    for (key, keys) in [("least=1#p1,2", "1 key"), ("least=1#p1,2", "0 keys"), ("least=7#p1,2", "0 keys")] {
         let effect = clear(key).await;
-        assert!(effect.starts_with(&format!("{keys} are answered no more")), "{key}: {effect}");
+        assert!(effect.starts_with(&format!("{keys} answered no more")), "{key}: {effect}");
     }
     harness.stop().await;
 }

@@ -37,7 +37,7 @@ async fn a_warmup_is_previewed_run_and_told() {
     assert_eq!(started["operation"]["kind"], "cache.warm");
     let done = ended(&harness).await;
     assert_eq!((&done["state"], &done["reason"]), (&json!("succeeded"), &json!("release")), "{done}");
-    assert_eq!(done["effect"], "1 of 1 keys are fresh in the cache now");
+    assert_eq!(done["effect"], "1 of 1 key fresh in the cache now");
     assert_eq!(read(&harness).await, "L1");
     let audit = harness.data("/api/v1/audit").await;
     assert_eq!((&audit[0]["action"], &audit[0]["reason"]), (&json!("cache.warm"), &json!("release")), "{audit}");
@@ -114,7 +114,7 @@ async fn each_way_to_name_a_part_invalidates_it() {
         let preview = ask(true).await;
         assert_eq!((&preview["preview"]["memoryKeys"], &preview["outcome"]), (&json!(1), &Value::Null), "{body}");
         assert_eq!(read(&harness).await, "L1", "a dry run changes nothing");
-        assert!(ask(false).await["outcome"]["effect"].as_str().unwrap().contains("are answered no more"));
+        assert!(ask(false).await["outcome"]["effect"].as_str().unwrap().contains("answered no more"));
     }
     assert_eq!(read(&harness).await, "MISS");
     harness.stop().await;
