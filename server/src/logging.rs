@@ -3,23 +3,72 @@
 
 use crate::config::log::{Format, LogSettings};
 use std::io::{IsTerminal, stderr};
-use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::Subscriber;
+use tracing_subscriber::{
+    EnvFilter, Layer, fmt, fmt::MakeWriter, layer::SubscriberExt, registry, util::SubscriberInitExt,
+};
 
 /// Starts logging to standard error. Called once; a second call keeps the first.
 pub fn start(settings: &LogSettings) {
-    // sqlx logs the text of slow statements, which may hold literals: never, whatever the filter says.
-    let filter = EnvFilter::builder().parse_lossy(format!("{},sqlx::query=off", settings.filter));
+    let is_terminal = stderr().is_terminal();
     let is_text = match settings.format {
         Format::Text => true,
         Format::Json => false,
-        Format::Auto => stderr().is_terminal(),
-    };
-    let lines = tracing_subscriber::fmt::layer().with_writer(stderr);
-    let lines: Box<dyn Layer<Registry> + Send + Sync> = if is_text {
-        lines.with_target(false).with_ansi(stderr().is_terminal()).boxed()
-    } else {
-        lines.json().flatten_event(true).with_span_list(false).boxed()
+        Format::Auto => is_terminal,
     };
     // A test binary may have started logging already.
-    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
+    let _ = lines(&settings.filter, is_text, is_terminal, stderr).try_init();
+}
+
+fn lines<W>(filter: &str, is_text: bool, is_coloured: bool, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    // sqlx logs the text of slow statements, which may hold literals: never, whatever the filter says.
+    let filter = EnvFilter::builder().parse_lossy(format!("{filter},sqlx::query=off"));
+    // The filter stands before the layer. Inside it, lines are lost: the one after another that was only asked about.
+    let filtered = registry().with(filter);
+    let lines = fmt::layer().with_writer(writer);
+    filtered.with(if is_text {
+        lines.with_target(false).with_ansi(is_coloured).boxed()
+    } else {
+        lines.json().flatten_event(true).with_span_list(false).boxed()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        io::{self, Write},
+        sync::{Arc, Mutex},
+    };
+    use tracing::subscriber::with_default;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn statements_are_never_logged() {
+        for is_text in [true, false] {
+            let written = Written::default();
+            let writer = written.clone();
+            with_default(lines("trace", is_text, false, move || writer.clone()), || {
+                tracing::info!("listening");
+                tracing::error!(target: "sqlx::query", "SELECT 'secret'");
+            });
+            let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+            assert!(text.contains("listening") && !text.contains("secret"), "{text}");
+        }
+    }
 }
