@@ -121,7 +121,8 @@ impl Console {
         KeyList { rows, page: page as u64, pages: pages as u64, matching: matching as u64, looked_at, most }
     }
 
-    /// The [`TagReport::LISTED`] tags of a target's cache with most keys in memory, at most a second old. None where no target has this name.
+    /// The [`TagReport::LISTED`] tags of a target's cache with most keys in memory, at most a second old. None where no
+    /// target has this name.
     #[must_use]
     pub fn cache_tags(&self, target: &TargetId) -> Option<Vec<TagReport>> {
         let cache = self.datasets.cache(target)?;

@@ -131,6 +131,7 @@ pub(super) async fn run(
 ) -> Result<ActionOutcome, ActionError> {
     bounded(scope)?;
     let done = act(console, target, scope).await;
+    console.lists.forget();
     let at = console.clock.now();
     let audit = NewAudit {
         at,
@@ -153,7 +154,6 @@ pub(super) async fn run(
         ClearScope::Key { dataset, .. } => format!("Cache was cleared: one key of {dataset}"),
         ClearScope::Pattern { dataset, pattern } => format!("Cache was cleared: {pattern} of {dataset}"),
     };
-    console.lists.forget();
     console.feed().mark_soon(NewEvent {
         at,
         target: Some(target.clone()),

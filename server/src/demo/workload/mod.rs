@@ -165,7 +165,8 @@ fn rhythm(epoch_ms: i64) -> f64 {
     0.65 - 0.35 * ((hour - 3.0) / 24.0 * TAU).cos()
 }
 
-/// A key by Zipf's law with exponent 1: of 5,000 keys the first gets a twelfth of the choices, a tenth of them three quarters.
+/// A key by Zipf's law with exponent 1: of 5,000 keys the first gets a twelfth of the choices, a tenth of them three
+/// quarters.
 fn hot(random: &mut StdRng, keys: i64) -> i64 {
     (((keys + 1) as f64).powf(random.random()) as i64).min(keys)
 }
