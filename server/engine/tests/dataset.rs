@@ -297,3 +297,34 @@ async fn large_answers_stream_and_an_abandoned_stream_gives_its_connection_back(
     }
     body(all, &Ask::default()).await.unwrap();
 }
+
+#[tokio::test]
+async fn streams_are_few_and_one_that_was_sent_whole_counts_no_more() {
+    let database = database().await.unwrap();
+    let sql = "SELECT n FROM generate_series(1, :rows) AS n";
+    let rows = Parameter {
+        name: "rows".into(),
+        kind: ParameterKind::Integer,
+        default: None,
+        min: None,
+        max: None,
+        values: Vec::new(),
+    };
+    let datasets = start(&database, None, vec![dataset("all", sql, vec![rows])]).await;
+    let all = datasets.get("all").unwrap();
+    let at_once = PoolProfile::default().data_max / 2;
+    // One more than may wait for their reader; then as many as may, with only the end left to be told.
+    for (rows, is_refused) in [("257", true), ("256", false)] {
+        let ask = ask(&[("rows", rows)]);
+        let mut open = Vec::new();
+        for _ in 0..at_once {
+            // Those of before give their places back in a moment.
+            eventually("a place", async || all.stream(&ask).await.map(|rows| open.push(rows)).is_ok()).await;
+        }
+        if is_refused {
+            assert!(matches!(all.stream(&ask).await, Err(DatasetError::Busy(_))));
+        } else {
+            eventually("a place", async || all.stream(&ask).await.is_ok()).await;
+        }
+    }
+}
