@@ -6,12 +6,14 @@
 pub mod access;
 pub mod action;
 pub mod api;
+pub mod baseline;
 pub mod cache;
 pub mod event;
 pub mod format;
 pub mod health;
 pub mod live;
 pub mod metric;
+pub mod moment;
 pub mod observation;
 pub mod operation;
 pub mod overview;
