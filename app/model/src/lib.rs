@@ -22,6 +22,7 @@ pub mod sample;
 pub mod series;
 pub mod target;
 pub mod timestamp;
+pub mod trends;
 pub mod warmup;
 
 pub use access::{Actor, Role};
