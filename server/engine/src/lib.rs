@@ -18,6 +18,7 @@ pub mod history;
 pub mod issues;
 pub mod links;
 pub mod lock;
+pub mod nearest;
 pub mod operations;
 pub mod pool;
 pub mod requests;

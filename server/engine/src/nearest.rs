@@ -1,6 +1,7 @@
 //! "Did you mean": the known name that is closest to what was written.
 
 /// The closest of `known`, if it is close enough to be meant.
+#[must_use]
 pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()

@@ -142,7 +142,7 @@ fn before(to: &str, minutes: u64, now: Timestamp) -> Result<Resolved, FieldError
 fn unknown_metric(name: &str) -> FieldError {
     let shown: String = name.chars().take(60).collect();
     let ids = headroom_model::metric::CATALOGUE.iter().map(|metric| metric.id.as_str());
-    let hint = crate::config::nearest::nearest(&shown, ids)
+    let hint = headroom_engine::nearest::nearest(&shown, ids)
         .map_or_else(|| "; /api/v1/metrics/catalogue lists all".to_owned(), |id| format!("; did you mean {id}?"));
     FieldError { field: "metric".into(), reason: format!("\"{shown}\" is not in the catalogue{hint}") }
 }

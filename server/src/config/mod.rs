@@ -9,7 +9,6 @@ pub mod datasets;
 pub mod health;
 pub mod listen;
 pub mod log;
-pub mod nearest;
 pub mod retention;
 pub mod section;
 pub mod state;

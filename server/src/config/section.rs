@@ -1,7 +1,8 @@
 //! One table of the file with the environment over it. Remembers which keys were asked for, so that what is left over
 //! can be named as unknown.
 
-use super::{ConfigError, Environment, nearest::nearest, value::Kind};
+use super::{ConfigError, Environment, value::Kind};
+use headroom_engine::nearest::nearest;
 use std::{cell::RefCell, collections::BTreeSet};
 use toml::{Table, Value};
 
