@@ -9,6 +9,7 @@ pub mod api;
 pub mod baseline;
 pub mod cache;
 pub mod event;
+pub mod forecast;
 pub mod format;
 pub mod health;
 pub mod live;
