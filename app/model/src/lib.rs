@@ -8,6 +8,7 @@ pub mod action;
 pub mod api;
 pub mod baseline;
 pub mod cache;
+pub mod capacity;
 pub mod event;
 pub mod forecast;
 pub mod format;

@@ -136,6 +136,8 @@ catalogue! {
     LongestStatement = "database.longest_statement", "Longest running statement", Milliseconds, Gauge, Database, Down, "Age of the oldest running client statement, pg_stat_activity";
     LongestTransaction = "database.longest_transaction", "Longest transaction", Milliseconds, Gauge, Database, Down, "Age of the oldest open client transaction, pg_stat_activity";
     DatabaseSize = "database.size", "Database size", Bytes, Gauge, Database, Neutral, "pg_database_size of the watched database";
+    LargestTable = "database.largest_table", "Largest table", Bytes, Gauge, Database, Neutral, "Size of the largest table with its indexes and TOAST, pg_total_relation_size";
+    WalSize = "database.wal_size", "WAL on disk", Bytes, Gauge, Database, Down, "Size of the files in pg_wal; needs pg_monitor, pg_ls_waldir";
     WalBytes = "database.wal_bytes", "WAL written", BytesPerSecond, Gauge, Database, Neutral, "Write-ahead log a second, pg_current_wal_insert_lsn";
     CheckpointsTimed = "database.checkpoints_timed", "Timed checkpoints", Count, Delta, Database, Neutral, "Checkpoints started by checkpoint_timeout, pg_stat_checkpointer or pg_stat_bgwriter";
     CheckpointsRequested = "database.checkpoints_requested", "Requested checkpoints", Count, Delta, Database, Down, "Checkpoints started by WAL volume or command, pg_stat_checkpointer or pg_stat_bgwriter";
@@ -147,6 +149,7 @@ catalogue! {
     Replicas = "database.replicas", "Replicas connected", Count, Gauge, Database, Neutral, "Rows of pg_stat_replication";
     TransactionIdAge = "database.transaction_id_age", "Transaction id age", Percent, Gauge, Database, Down, "age(datfrozenxid) as a share of 2^31, worst database";
     MultixactAge = "database.multixact_age", "Multixact age", Percent, Gauge, Database, Down, "mxid_age(datminmxid) as a share of 2^31, worst database";
+    SequenceUsed = "database.sequence_used", "Fullest sequence", Percent, Gauge, Database, Down, "Used share of what a sequence, or the integer column it fills, can hold, worst sequence that does not cycle; needs SELECT on the sequences";
     DeadRowsWorst = "database.dead_rows_worst", "Dead rows, worst table", Percent, Gauge, Database, Down, "Dead rows as a share of all, worst table above 10,000 rows, pg_stat_user_tables";
     TablesOverdueVacuum = "database.tables_overdue_vacuum", "Tables overdue for vacuum", Count, Gauge, Database, Down, "Tables past their autovacuum threshold, pg_stat_user_tables and reloptions";
     AutovacuumWorkers = "database.autovacuum_workers", "Autovacuum workers", Count, Gauge, Database, Neutral, "Running autovacuum workers, pg_stat_activity";
@@ -206,6 +209,8 @@ catalogue! {
     RedisRejected = "redis.rejected", "Rejected Redis connections", Count, Delta, Cache, Down, "rejected_connections in the interval";
     RedisRoundTrip = "redis.round_trip", "Redis round trip", Milliseconds, Gauge, Cache, Down, "One PING from the console over an open connection";
     RedisForkTime = "redis.fork_time", "Redis fork time", Milliseconds, Gauge, Cache, Down, "latest_fork_usec";
+    RedisNetworkIn = "redis.network_in", "Redis network in", BytesPerSecond, Gauge, Cache, Neutral, "total_net_input_bytes a second";
+    RedisNetworkOut = "redis.network_out", "Redis network out", BytesPerSecond, Gauge, Cache, Neutral, "total_net_output_bytes a second";
 
     PoolInUse = "pool.in_use", "Pool in use", Count, Gauge, Application, Neutral, "Connections of the console's own pools that are lent out, all lanes";
     PoolIdle = "pool.idle", "Pool idle", Count, Gauge, Application, Neutral, "Open connections of the console's own pools that wait for work";
@@ -228,6 +233,11 @@ catalogue! {
     ProcessTasks = "process.tasks", "Runtime tasks", Count, Gauge, Application, Neutral, "Tasks alive in the runtime";
     HostCpu = "host.cpu", "CPU", Percent, Gauge, Database, Down, "CPU of the machine; only where the target runs on the console's own machine";
     HostMemoryUsed = "host.memory_used", "Memory used", Percent, Gauge, Database, Down, "Memory of the machine in use; only where the target runs on the console's own machine";
+    HostNetworkIn = "host.network_in", "Network in", BytesPerSecond, Gauge, Database, Neutral, "Bytes a second that the machine received, loopback left out; only where the target runs on the console's own machine";
+    HostNetworkOut = "host.network_out", "Network out", BytesPerSecond, Gauge, Database, Neutral, "Bytes a second that the machine sent, loopback left out; only where the target runs on the console's own machine";
+    HostNetworkSpeed = "host.network_speed", "Network speed", BytesPerSecond, Gauge, Database, Neutral, "What the machine's network interfaces can carry each way; only where the target runs on the console's own machine and they say so";
+    HostDiskUsed = "host.disk_used", "Disk used", Bytes, Gauge, Database, Neutral, "Used of the file system that holds the data directory; only where the target runs on the console's own machine; needs pg_monitor";
+    HostDiskSize = "host.disk_size", "Disk size", Bytes, Gauge, Database, Neutral, "Size of the file system that holds the data directory, without what is reserved; only where the target runs on the console's own machine; needs pg_monitor";
 
     SelfCollectTime = "self.collect_time", "Collection time", Milliseconds, Gauge, Application, Down, "Time the newest sample took to collect";
     SelfTargetLoad = "self.target_load", "Load on the target", Percent, Gauge, Application, Down, "Execution time of the console's own statements on the target as a share of one core";

@@ -11,6 +11,30 @@ use std::{fmt, net::IpAddr, time::Duration};
 /// How long a caller waits for a Redis connection, and Redis for being reached.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// What configuration says a target can hold, where nothing that is measured says it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CapacityLimits {
+    /// What the databases may take of the disk, in bytes.
+    pub storage_bytes: Option<u64>,
+    /// What the network carries each way, in bytes a second.
+    pub network_bytes_per_second: Option<f64>,
+    /// What Redis may take, in bytes, where its maxmemory is not set.
+    pub cache_memory_bytes: Option<u64>,
+    /// Share of CPU and memory, in per cent, that is planned with. Default 85.
+    pub planned_percent: f64,
+}
+
+impl Default for CapacityLimits {
+    fn default() -> Self {
+        CapacityLimits {
+            storage_bytes: None,
+            network_bytes_per_second: None,
+            cache_memory_bytes: None,
+            planned_percent: 85.0,
+        }
+    }
+}
+
 /// What configuration says of a target. Connection strings carry secrets: never log them, `Debug` leaves them out.
 #[derive(Clone)]
 pub struct TargetConfig {
@@ -22,6 +46,8 @@ pub struct TargetConfig {
     pub redis: Option<Servers>,
     /// Sizes and timeouts of the lanes.
     pub pool: PoolProfile,
+    /// What it can hold.
+    pub limits: CapacityLimits,
 }
 
 impl fmt::Debug for TargetConfig {
@@ -40,6 +66,8 @@ pub struct Target {
     pub redis: Option<RedisPool>,
     /// Whether PostgreSQL runs on this machine (loopback or a Unix socket), so that its CPU can be measured here.
     pub is_local: bool,
+    /// What configuration says it can hold.
+    pub limits: CapacityLimits,
     /// Where PostgreSQL listens, as messages name it: `db.example:5432` or the path of a socket folder.
     pub postgres_address: String,
     /// Where Redis listens, or how its servers are found, as messages name it.
@@ -69,6 +97,7 @@ impl Target {
         Ok(Target {
             id: config.id.clone(),
             is_local: is_local(&options),
+            limits: config.limits,
             postgres_address: address(&options),
             pools: Pools::with_options(&options, config.pool, APPLICATION),
             redis,
@@ -153,6 +182,7 @@ mod tests {
             database_url: database_url.into(),
             redis: redis_url.map(|url| Servers::Single(url.into())),
             pool: PoolProfile::default(),
+            limits: CapacityLimits::default(),
         }
     }
 

@@ -10,7 +10,7 @@ use headroom_engine::{
     collect::{CollectSettings, Collector, Observation},
     dataset::{Ask, DatasetConfig, Datasets, Parameter, ParameterKind},
     pool::PoolProfile,
-    target::{Target, TargetConfig},
+    target::{CapacityLimits, Target, TargetConfig},
 };
 use headroom_model::{MetricId, TargetId, metric::CATALOGUE, sample::Figures};
 use headroom_sandbox::{
@@ -58,7 +58,13 @@ impl Watched {
     fn start(database: &TestDatabase, redis: Option<&Redis>, configs: Vec<DatasetConfig>) -> Self {
         let redis = redis.map(|redis| Servers::Single(redis.url(0)));
         let (id, pool) = (TargetId("test".into()), PoolProfile::default());
-        let config = TargetConfig { id: id.clone(), database_url: database.url(), redis: redis.clone(), pool };
+        let config = TargetConfig {
+            id: id.clone(),
+            database_url: database.url(),
+            redis: redis.clone(),
+            pool,
+            limits: CapacityLimits::default(),
+        };
         let target: Arc<Target> = support::target(&config.database_url, redis, pool);
         // Patience for a busy machine.
         let settings = CacheSettings { redis_timeout: Duration::from_secs(1), ..CacheSettings::default() };

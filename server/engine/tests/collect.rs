@@ -95,6 +95,7 @@ async fn every_metric_is_measured_and_agrees_with_the_servers() {
             database.name(),
             "CREATE TABLE items (id int PRIMARY KEY, note text);
              INSERT INTO items SELECT i, repeat('x', 200) FROM generate_series(1, 20000) i;
+             CREATE SEQUENCE item_numbers MAXVALUE 1000; SELECT setval('item_numbers', 250);
              ANALYZE items;",
         )
         .await;
@@ -136,6 +137,8 @@ async fn every_metric_is_measured_and_agrees_with_the_servers() {
             MetricId::RedisEvictionShare => true,                             // nothing left the cache
             MetricId::BlockReadTime => true,                                  // all in memory
             MetricId::IoWrites => database.major() < 16,
+            // A machine without an interface, or one that does not say how fast it is.
+            MetricId::HostNetworkIn | MetricId::HostNetworkOut | MetricId::HostNetworkSpeed => true,
             // Scores come after collecting, and there are no datasets here: see cache_figures.rs.
             other => ["health.", "cache."].iter().any(|prefix| other.as_str().starts_with(prefix)),
         };
@@ -190,6 +193,15 @@ async fn every_metric_is_measured_and_agrees_with_the_servers() {
         assert!((items.vacuum_threshold - 4050.0).abs() < 1.0, "{items:?}");
         let table_size = number(&mut connection, "pg_total_relation_size('items')").await;
         assert!((items.size_bytes as f64 / table_size - 1.0).abs() < 0.05);
+        assert_eq!(figure(&second, MetricId::LargestTable), second.tables[0].size_bytes as f64);
+        let wal = number(&mut connection, "SELECT sum(size) FROM pg_ls_waldir()").await;
+        assert!((figure(&second, MetricId::WalSize) / wal - 1.0).abs() < 0.5, "{wal}");
+        assert_eq!(figure(&second, MetricId::SequenceUsed), 25.0);
+        let disk = [MetricId::HostDiskUsed, MetricId::HostDiskSize].map(|metric| figure(&second, metric));
+        assert!(disk[0] > size && disk[0] <= disk[1], "{disk:?}");
+        // What this test said to Redis, and what Redis answered.
+        assert!(figure(&second, MetricId::RedisNetworkIn) * longest >= 150.0 * 20.0);
+        assert!(figure(&second, MetricId::RedisNetworkOut) * longest >= 150.0 * 5.0);
         assert_eq!(
             second.facts.postgres_version.as_deref().unwrap().split('.').next(),
             Some(&*database.major().to_string())
@@ -302,15 +314,26 @@ async fn a_reset_leaves_a_gap_and_an_event_never_a_cliff() {
 async fn what_is_missing_is_named_with_its_remedy() {
     on_each_postgres(async |database| {
         let (quoted, url) = bare_role(&database, "watcher").await;
-        run_apart(database.server(), database.name(), "DROP EXTENSION pg_stat_statements").await;
+        let prepare = "DROP EXTENSION pg_stat_statements; CREATE SCHEMA \"Shop\"; CREATE SEQUENCE \"Shop\".numbers";
+        run_apart(database.server(), database.name(), prepare).await;
         let mut collector = collector(&target(&url, None, PoolProfile::default()));
         collector.collect(&Figures::new()).await;
         // Someone else's session, so that something is hidden.
         let _other = database.connect().await.unwrap();
         let bare = collector.collect(&Figures::new()).await;
         let remedies: Vec<&str> = bare.limitations.iter().map(|limitation| limitation.remedy.as_str()).collect();
-        assert_eq!(remedies, [&format!("GRANT pg_monitor TO {quoted};"), "CREATE EXTENSION pg_stat_statements;"]);
-        for hidden in [MetricId::SessionsActive, MetricId::LocksHeld, MetricId::Queries, MetricId::SelfTargetLoad] {
+        let monitor = format!("GRANT pg_monitor TO {quoted};");
+        let sequences = format!("GRANT SELECT ON ALL SEQUENCES IN SCHEMA \"Shop\" TO {quoted};");
+        assert_eq!(remedies, [&monitor, "CREATE EXTENSION pg_stat_statements;", &monitor, &sequences]);
+        for hidden in [
+            MetricId::SessionsActive,
+            MetricId::LocksHeld,
+            MetricId::Queries,
+            MetricId::SelfTargetLoad,
+            MetricId::WalSize,
+            MetricId::SequenceUsed,
+            MetricId::HostDiskUsed,
+        ] {
             assert_eq!(bare.sample.get(hidden), None, "{hidden}");
         }
         for open in [MetricId::Connections, MetricId::Transactions, MetricId::DatabaseSize, MetricId::WalBytes] {
@@ -321,12 +344,21 @@ async fn what_is_missing_is_named_with_its_remedy() {
         run_apart(
             database.server(),
             database.name(),
-            &format!("CREATE EXTENSION pg_stat_statements; GRANT pg_monitor TO {quoted}"),
+            &format!("CREATE EXTENSION pg_stat_statements; GRANT pg_monitor TO {quoted}; {sequences}"),
         )
         .await;
         collector.collect(&Figures::new()).await;
-        let granted = collector.collect(&Figures::new()).await;
-        assert_eq!(granted.limitations, []);
+        let asked = Instant::now();
+        let granted = loop {
+            let granted = collector.collect(&Figures::new()).await;
+            // What is read once a minute (here ten times a second) notices its grants then.
+            if granted.limitations.is_empty() {
+                break granted;
+            }
+            assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", granted.limitations);
+        };
+        assert!(granted.sample.get(MetricId::WalSize).is_some());
+        assert_eq!(granted.sample.get(MetricId::SequenceUsed), Some(0.0));
         assert!(granted.sample.get(MetricId::Queries).is_some() && granted.sample.get(MetricId::LocksHeld).is_some());
         run_apart(database.server(), database.name(), &format!("DROP OWNED BY {quoted}")).await;
     })
@@ -363,7 +395,9 @@ async fn a_grant_brings_figures_and_no_cliff() {
         for round in 0..3 {
             let granted = collector.collect(&Figures::new()).await;
             assert_eq!(granted.sample.get(MetricId::Queries).is_some(), round > 0, "known from the second reading on");
-            assert_eq!((&granted.limitations, &granted.events), (&vec![], &vec![]));
+            assert_eq!(granted.events, []);
+            // What is read less often notices later.
+            assert!(granted.limitations.iter().all(|limit| limit.what.contains("write-ahead log")), "{granted:#?}");
             let calls: u64 = granted.statements.iter().map(|statement| statement.calls).sum();
             assert!(calls < 3000, "{:#?}", granted.statements);
             // Three thousand calls within a collection would be a hundred times this.
@@ -373,6 +407,58 @@ async fn a_grant_brings_figures_and_no_cliff() {
         let revoked = collector.collect(&Figures::new()).await;
         assert!(!has_event(&revoked, EventKind::StatisticsReset), "{revoked:#?}");
         run(&mut busy, &format!("DROP OWNED BY {role}")).await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_fullest_sequence_is_measured_by_what_it_fills() {
+    on_each_postgres(async |database| {
+        let mut collector = watch(&database);
+        let mut connection = database.connect().await.unwrap();
+        let mut fullest = async |change: &str| {
+            run(&mut connection, change).await;
+            let asked = Instant::now();
+            let before = collector.collect(&Figures::new()).await.sequence;
+            loop {
+                let seen = collector.collect(&Figures::new()).await;
+                if seen.sequence != before || asked.elapsed() > Duration::from_millis(300) {
+                    return seen.sequence.clone().map(|found| (found, figure(&seen, MetricId::SequenceUsed)));
+                }
+            }
+        };
+        assert_eq!(fullest("CREATE TABLE nothing (id int)").await, None);
+
+        // One that begins again at its end never runs out.
+        let none = fullest("CREATE SEQUENCE wheel MAXVALUE 10 CYCLE; SELECT setval('wheel', 10)").await;
+        assert_eq!(none, None);
+
+        let (plain, used) = fullest("CREATE SEQUENCE plain MAXVALUE 100; SELECT setval('plain', 10)").await.unwrap();
+        assert_eq!((plain.name.as_str(), plain.column, used), ("plain", None, 10.0));
+
+        // Half of what smallint holds, though the sequence itself could go on for ages.
+        let small = "CREATE TABLE seats (id smallint PRIMARY KEY);
+            CREATE SEQUENCE seat_ids OWNED BY seats.id; SELECT setval('seat_ids', 16384)";
+        let (small, used) = fullest(small).await.unwrap();
+        assert_eq!((small.schema.as_str(), small.name.as_str(), small.ends_at), ("public", "seat_ids", 32767.0));
+        assert_eq!((small.column.as_deref(), small.last_value), (Some("seats.id"), Some(16384.0)));
+        assert!((used - 50.0).abs() < 0.01 && used == small.used_percent, "{used}");
+
+        // A default alone is enough, and an identity.
+        let default = "CREATE SEQUENCE order_ids; SELECT setval('order_ids', 1610612736);
+            CREATE TABLE orders (id int DEFAULT nextval('order_ids'))";
+        let (default, used) = fullest(default).await.unwrap();
+        assert_eq!((default.name.as_str(), default.column.as_deref()), ("order_ids", Some("orders.id")));
+        assert!((used - 75.0).abs() < 0.01, "{used}");
+        let identity = "CREATE TABLE tags (id smallint GENERATED ALWAYS AS IDENTITY);
+            SELECT setval('tags_id_seq', 29490)";
+        let (identity, used) = fullest(identity).await.unwrap();
+        assert!(identity.column.as_deref() == Some("tags.id") && (used - 90.0).abs() < 0.01, "{identity:?}");
+
+        // One that falls.
+        let down = "CREATE SEQUENCE down INCREMENT -1 MINVALUE -100 MAXVALUE -1 START -1; SELECT setval('down', -95)";
+        let (down, used) = fullest(down).await.unwrap();
+        assert_eq!((down.name.as_str(), down.ends_at, used), ("down", -100.0, 95.0));
     })
     .await;
 }

@@ -11,7 +11,7 @@ use headroom_engine::{
         Triggers,
     },
     pool::PoolProfile,
-    target::{Target, TargetConfig},
+    target::{CapacityLimits, Target, TargetConfig},
 };
 use headroom_model::TargetId;
 use headroom_sandbox::test::{TestDatabase, database, on_each_postgres, redis};
@@ -67,8 +67,13 @@ async fn start(database: &TestDatabase, redis: Option<String>, configs: Vec<Data
 
 fn try_start(url: &str, redis_url: Option<String>, configs: Vec<DatasetConfig>) -> Result<Datasets, SetupError> {
     let redis = redis_url.map(Servers::Single);
-    let config =
-        TargetConfig { id: TargetId("test".into()), database_url: url.into(), redis, pool: PoolProfile::default() };
+    let config = TargetConfig {
+        id: TargetId("test".into()),
+        database_url: url.into(),
+        redis,
+        pool: PoolProfile::default(),
+        limits: CapacityLimits::default(),
+    };
     let target: Arc<Target> = support::target(url, config.redis.clone(), config.pool);
     let settings = CacheSettings { space: format!("t{:x}", rand::random::<u64>()), ..CacheSettings::default() };
     Datasets::start(configs, &[(config, target)], &settings, &Clock::system())

@@ -12,7 +12,7 @@ use headroom_engine::{
     health::HealthSettings,
     pool::{Lane, PoolProfile},
     store::{self, Retention, StateStore},
-    target::TargetConfig,
+    target::{CapacityLimits, TargetConfig},
     warmup::{Schedule, WarmupSettings},
 };
 use headroom_model::{
@@ -118,7 +118,13 @@ fn config(
 ) -> ConsoleConfig {
     let redis = redis_url.map(Servers::Single);
     ConsoleConfig {
-        targets: vec![TargetConfig { id: id(), database_url, redis, pool: PoolProfile::default() }],
+        targets: vec![TargetConfig {
+            id: id(),
+            database_url,
+            redis,
+            pool: PoolProfile::default(),
+            limits: CapacityLimits::default(),
+        }],
         collect: CollectSettings { live_every: Duration::from_secs(1), ..CollectSettings::default() },
         health: HealthSettings::default(),
         retention: Retention::default(),

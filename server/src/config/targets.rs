@@ -1,7 +1,11 @@
 //! `[[targets]]`, or `DATABASE_URL` and `REDIS_URL`: what is watched.
 
 use super::{ConfigError, section::Section, value};
-use headroom_engine::{cache::Servers, pool::PoolProfile, target::TargetConfig};
+use headroom_engine::{
+    cache::Servers,
+    pool::PoolProfile,
+    target::{CapacityLimits, TargetConfig},
+};
 use headroom_model::TargetId;
 use std::{collections::BTreeSet, ops::RangeInclusive, time::Duration};
 
@@ -29,7 +33,13 @@ pub(super) fn read(root: &Section<'_>) -> Result<Vec<TargetConfig>, ConfigError>
     let redis = root.env_secret("REDIS_URL", &redis())?.map(Servers::Single);
     if let Some(database_url) = database_url.filter(|_| targets.is_empty()) {
         let id = TargetId(FROM_ENVIRONMENT.to_owned());
-        targets.push(TargetConfig { id, database_url, redis, pool: PoolProfile::default() });
+        targets.push(TargetConfig {
+            id,
+            database_url,
+            redis,
+            pool: PoolProfile::default(),
+            limits: CapacityLimits::default(),
+        });
     }
     Ok(targets)
 }
@@ -45,8 +55,9 @@ fn target(section: &Section<'_>) -> Result<TargetConfig, ConfigError> {
         .ok_or_else(|| section.wrong("database_url or database_url_file is missing"))?;
     let redis = servers(section)?;
     let pool = pool(&section.section("pool")?)?;
+    let limits = limits(&section.section("limits")?)?;
     section.finish()?;
-    Ok(TargetConfig { id: TargetId(id), database_url, redis, pool })
+    Ok(TargetConfig { id: TargetId(id), database_url, redis, pool, limits })
 }
 
 /// One server (`redis_url`), the master that Sentinels name (`redis_sentinels` and `redis_master`), or a Cluster
@@ -96,6 +107,22 @@ fn pool(section: &Section<'_>) -> Result<PoolProfile, ConfigError> {
     };
     section.finish()?;
     Ok(profile)
+}
+
+/// What the target can hold: Capacity forecasts when it is reached.
+fn limits(section: &Section<'_>) -> Result<CapacityLimits, ConfigError> {
+    const MIB: u64 = 1 << 20;
+    const PIB: u64 = 1 << 50;
+    let limits = CapacityLimits {
+        storage_bytes: section.value("storage", &value::bytes(MIB..=PIB))?,
+        network_bytes_per_second: section.value("network", &value::bit_rate())?,
+        cache_memory_bytes: section.value("cache_memory", &value::bytes(MIB..=PIB))?,
+        planned_percent: section
+            .value("planned_percent", &value::number(1.0..=100.0))?
+            .unwrap_or(CapacityLimits::default().planned_percent),
+    };
+    section.finish()?;
+    Ok(limits)
 }
 
 fn postgres() -> value::Kind<String> {

@@ -1,5 +1,5 @@
 use super::*;
-use headroom_engine::{dataset::ParameterKind, health::checks::CHECKS, pool::PoolProfile};
+use headroom_engine::{dataset::ParameterKind, health::checks::CHECKS, pool::PoolProfile, target::CapacityLimits};
 use headroom_model::{cache::EXAMPLE_DATASET, warmup::WarmupStrategy};
 use std::collections::BTreeMap;
 
@@ -47,6 +47,13 @@ fn the_commented_lines_of_the_example_work() {
     assert_eq!(settings.targets.len(), 1);
     assert!(settings.targets[0].redis.is_some());
     assert_eq!(settings.targets[0].pool, PoolProfile::default());
+    let limits = CapacityLimits {
+        storage_bytes: Some(500 << 30),
+        network_bytes_per_second: Some(125e6),
+        cache_memory_bytes: Some(8 << 30),
+        planned_percent: CapacityLimits::default().planned_percent,
+    };
+    assert_eq!(settings.targets[0].limits, limits);
     let warmup = settings.warmup;
     assert_eq!((warmup.at_start, warmup.keys_per_second), (Some(WarmupStrategy::CriticalOnly), 50));
     let schedule = warmup.schedule.unwrap();
@@ -64,6 +71,10 @@ fn a_wrong_value_names_key_value_and_what_is_allowed() {
         ("[health.weights]\nqueue = 10", ["health.weights", "110", "100"]),
         ("[[targets]]\nid = \"Big Name\"", ["targets[0].id", "\"Big Name\"", "a-z"]),
         ("[[targets]]\nid = \"a\"", ["targets[0]", "database_url", "missing"]),
+        (
+            "[[targets]]\nid = \"a\"\ndatabase_url = \"postgres://x\"\n[targets.limits]\nnetwork = \"1 GB/s\"",
+            ["targets[0].limits.network", "\"1 GB/s\"", "100 Mbit/s"],
+        ),
         ("targets = 3", ["targets", "= 3", "[[targets]]"]),
         ("state_url = \"mysql://x\"", ["state_url", "not shown", "postgres://"]),
         ("[retention]\nhours_days = 2", ["retention", "hours_days (2)", "minutes_days (30)"]),

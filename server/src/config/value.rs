@@ -69,7 +69,7 @@ pub fn number(range: RangeInclusive<f64>) -> Kind<f64> {
     })
 }
 
-/// A number of bytes in a range, written `512KiB`, `64MiB` or `2GiB`.
+/// A number of bytes in a range, written `512KiB`, `64MiB`, `2GiB` or `1TiB`.
 #[must_use]
 pub fn bytes(range: RangeInclusive<u64>) -> Kind<u64> {
     let written = |bytes: u64| headroom_model::format::bytes(bytes as f64);
@@ -89,9 +89,27 @@ pub fn parse_bytes(text: &str) -> Option<u64> {
         "KiB" => 10,
         "MiB" => 20,
         "GiB" => 30,
+        "TiB" => 40,
         _ => return None,
     };
     count.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+/// What a network carries, written `100 Mbit/s`, `1 Gbit/s` or `2.5 Gbit/s`, in bytes a second.
+#[must_use]
+pub fn bit_rate() -> Kind<f64> {
+    Kind::new("a rate such as 100 Mbit/s or 2.5 Gbit/s", parse_bit_rate)
+}
+
+fn parse_bit_rate(text: &str) -> Option<f64> {
+    let (count, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.')?);
+    let bits = match unit.trim() {
+        "Mbit/s" => 1e6,
+        "Gbit/s" => 1e9,
+        _ => return None,
+    };
+    let rate = count.parse::<f64>().ok()? * bits / 8.0;
+    (1e3..=1e13).contains(&rate).then_some(rate)
 }
 
 /// `true` or `false`.
@@ -144,10 +162,20 @@ mod tests {
             assert_eq!(parse_span(text), Some(Duration::from_millis(millis)));
             assert_eq!(short(Duration::from_millis(millis)), text);
         }
-        for (text, bytes) in
-            [("0B", Some(0)), ("64MiB", Some(64 << 20)), ("2 GiB", Some(2 << 30)), ("7", None), ("9MB", None)]
-        {
+        for (text, bytes) in [
+            ("0B", Some(0)),
+            ("1TiB", Some(1 << 40)),
+            ("64MiB", Some(64 << 20)),
+            ("2 GiB", Some(2 << 30)),
+            ("7", None),
+            ("9MB", None),
+        ] {
             assert_eq!(parse_bytes(text), bytes, "{text}");
+        }
+        for (text, rate) in
+            [("100 Mbit/s", Some(12.5e6)), ("2.5Gbit/s", Some(312.5e6)), ("1 GB/s", None), ("0 Mbit/s", None)]
+        {
+            assert_eq!(parse_bit_rate(text), rate, "{text}");
         }
         for bad in ["", "5", "s", "5x", "-5s", "1.5s", "99999999999999999999s", "18446744073709551615d"] {
             assert_eq!(parse_span(bad), None, "{bad}");

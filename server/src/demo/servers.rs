@@ -1,7 +1,10 @@
 //! The demo's PostgreSQL and Redis, with the roles and the database that a real installation would have.
 
 use anyhow::{Context, Result};
-use headroom_engine::{pool::PoolProfile, target::TargetConfig};
+use headroom_engine::{
+    pool::PoolProfile,
+    target::{CapacityLimits, TargetConfig},
+};
 use headroom_model::TargetId;
 use headroom_sandbox::{Binaries, Error as SandboxError, Postgres, PostgresOptions, Redis, RedisOptions};
 use sqlx::{Connection, Executor};
@@ -63,6 +66,8 @@ impl Servers {
             "ALTER DATABASE shop OWNER TO shop;
              ALTER ROLE headroom CONNECTION LIMIT 30;
              GRANT pg_monitor TO headroom;
+             GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO headroom;
+             ALTER DEFAULT PRIVILEGES FOR ROLE shop GRANT SELECT ON SEQUENCES TO headroom;
              GRANT EXECUTE ON FUNCTION pg_stat_statements_reset TO headroom;",
         )
         .await?;
@@ -85,6 +90,7 @@ impl Servers {
             database_url: self.postgres.url_as(role, SHOP),
             redis: self.redis_url().map(headroom_engine::cache::Servers::Single),
             pool: PoolProfile::default(),
+            limits: CapacityLimits::default(),
         }
     }
 

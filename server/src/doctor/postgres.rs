@@ -28,6 +28,8 @@ struct Facts {
     has_hypopg: bool,
     offers_hypopg: bool,
     io_timing: bool,
+    /// Schemas with sequences that the role may not read.
+    hidden_sequences: Vec<String>,
     /// Connections the role may have; −1 without a limit.
     connection_limit: i32,
 }
@@ -48,6 +50,11 @@ SELECT current_setting('server_version') AS version,
        EXISTS (SELECT FROM pg_extension WHERE extname = 'hypopg') AS has_hypopg,
        EXISTS (SELECT FROM pg_available_extensions WHERE name = 'hypopg') AS offers_hypopg,
        current_setting('track_io_timing')::bool AS io_timing,
+       ARRAY(SELECT DISTINCT n.nspname::text FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid
+             JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE NOT s.seqcycle AND c.relpersistence = 'p'
+             AND NOT coalesce(has_sequence_privilege(c.oid, 'SELECT,USAGE'), false)
+         ORDER BY 1 LIMIT 20) AS hidden_sequences,
        (SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user) AS connection_limit";
 
 pub(super) async fn examine(url: &str) -> Vec<Finding> {
@@ -91,10 +98,13 @@ fn findings(facts: &Facts) -> Vec<Finding> {
         Finding::wrong("PostgreSQL", format!("{} is too old; supported: 13 and newer", facts.version))
     }];
     findings.push(if facts.is_monitor {
-        Finding::good("pg_monitor", "granted: sees activity, statements and sizes of all users")
+        Finding::good("pg_monitor", "granted: sees activity, statements, sizes and write-ahead log of all users")
     } else {
-        Finding::advice("pg_monitor", "not granted: other users' sessions and statements stay hidden")
-            .remedy(format!("GRANT pg_monitor TO {role};"))
+        Finding::advice(
+            "pg_monitor",
+            "not granted: other users' sessions and statements stay hidden, write-ahead log and disk unmeasured",
+        )
+        .remedy(format!("GRANT pg_monitor TO {role};"))
     });
     findings.extend(statements(facts, &role, &database));
     findings.push(if facts.io_timing {
@@ -114,6 +124,16 @@ fn findings(facts: &Facts) -> Vec<Finding> {
         (false, true) => Finding::advice("hypopg", "not installed: index suggestions stay estimates")
             .remedy(format!("CREATE EXTENSION hypopg;  -- in database {database}")),
         (false, false) => Finding::advice("hypopg", "not offered by this server: index suggestions stay estimates"),
+    });
+    findings.push(if facts.hidden_sequences.is_empty() {
+        Finding::good("sequences", "readable: which one is the fullest is known")
+    } else {
+        let grant = |schema: &String| {
+            format!("GRANT SELECT ON ALL SEQUENCES IN SCHEMA {} TO {role};", quote_identifier(schema))
+        };
+        let grants: Vec<String> = facts.hidden_sequences.iter().map(grant).collect();
+        Finding::advice("sequences", "some may not be read: which one is the fullest stays unknown")
+            .remedy(grants.join("\n"))
     });
     if (0..10).contains(&facts.connection_limit) {
         findings.push(
@@ -172,6 +192,7 @@ mod tests {
             has_hypopg: true,
             offers_hypopg: true,
             io_timing: true,
+            hidden_sequences: Vec::new(),
             connection_limit: -1,
         }
     }
@@ -192,12 +213,14 @@ mod tests {
             may_reset: None,
             has_hypopg: false,
             io_timing: false,
+            hidden_sequences: vec!["Shop".into()],
             connection_limit: 3,
             ..facts()
         };
         let findings = findings(&bare);
         let remedies: Vec<&str> = findings.iter().filter_map(|finding| finding.remedy.as_deref()).collect();
-        assert_eq!(remedies.len(), 6, "{remedies:?}");
+        assert_eq!(remedies.len(), 7, "{remedies:?}");
+        assert!(remedies.contains(&"GRANT SELECT ON ALL SEQUENCES IN SCHEMA \"Shop\" TO \"we\"\"ird\";"));
         assert!(remedies[0].contains("GRANT pg_monitor TO \"we\"\"ird\";"));
         assert!(remedies[1].contains("'auto_explain', 'pg_stat_statements'"));
         assert!(findings.iter().all(|finding| finding.verdict != Verdict::Wrong));

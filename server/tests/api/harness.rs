@@ -9,7 +9,7 @@ use headroom_engine::{
     health::HealthSettings,
     pool::PoolProfile,
     store::{self, Retention},
-    target::TargetConfig,
+    target::{CapacityLimits, TargetConfig},
     warmup::WarmupSettings,
 };
 use headroom_model::{Role, TargetId};
@@ -114,6 +114,7 @@ impl Harness {
             database_url: database.url(),
             redis: Some(Servers::Single(redis.url())),
             pool: PoolProfile::default(),
+            limits: CapacityLimits::default(),
         };
         let config = ConsoleConfig {
             targets: vec![target],

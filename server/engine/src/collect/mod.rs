@@ -108,6 +108,23 @@ pub struct TableFigures {
     pub vacuumed_at: Option<Timestamp>,
 }
 
+/// The fullest sequence, as of the last heavy collection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SequenceFigures {
+    /// Schema.
+    pub schema: String,
+    /// Name.
+    pub name: String,
+    /// `table.column` of the narrowest column that it fills.
+    pub column: Option<String>,
+    /// What it gave last; none before the first.
+    pub last_value: Option<f64>,
+    /// Where it ends, or the column does.
+    pub ends_at: f64,
+    /// Used share, 0 to 100.
+    pub used_percent: f64,
+}
+
 /// One dataset over an interval, as the console's cache counted it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DatasetFigures {
@@ -178,6 +195,8 @@ pub struct Observation {
     pub statements: Vec<StatementFigures>,
     /// Tables by size, largest first, at most 500. From the last heavy collection.
     pub tables: Vec<TableFigures>,
+    /// The fullest sequence; none where there is none, or not all may be read.
+    pub sequence: Option<SequenceFigures>,
     /// Datasets of this target in configured order, at most 1,000. Empty for the first reading and after a reset.
     pub datasets: Vec<DatasetFigures>,
     /// What could not be read, and how to lift it.
@@ -276,7 +295,7 @@ impl Collector {
             cache.read(&mut findings);
         }
         if let Some(host) = &mut self.host {
-            host.read(&mut findings);
+            host.read(self.postgres.data_directory(), &mut findings).await;
         }
         findings.figures.extend(process);
         findings.set(MetricId::SelfFailures, f64::from(u8::from(findings.failed)));
@@ -288,6 +307,7 @@ impl Collector {
             sessions: findings.sessions,
             statements: if answered { self.postgres.statements() } else { Vec::new() },
             tables: if answered { self.postgres.tables() } else { Vec::new() },
+            sequence: if answered { self.postgres.sequence() } else { None },
             datasets: findings.datasets,
             limitations: findings.limitations,
             events: findings.events,

@@ -23,7 +23,7 @@ const LEAST_LOOKUPS: f64 = 100.0;
 #[derive(Debug)]
 pub(super) struct Redis {
     line: Line,
-    counters: Counters<6>,
+    counters: Counters<8>,
     run: Option<(String, f64)>,
     version: Option<String>,
 }
@@ -182,14 +182,17 @@ impl Redis {
             "expired_keys",
             "total_commands_processed",
             "rejected_connections",
+            "total_net_input_bytes",
+            "total_net_output_bytes",
         ];
         let Some(values) = info.numbers(counters) else { return };
         match self.counters.advance(Reading { taken: Instant::now(), epoch: None, values }) {
             Step::First => {}
             Step::Reset => findings.statistics_reset("Redis statistics were reset", None),
             Step::Moved(interval) => {
-                let [hits, misses, evicted, expired, _, rejected] = interval.delta;
-                let [hit_rate, miss_rate, eviction_rate, expiry_rate, command_rate, _] = interval.rates();
+                let [hits, misses, evicted, expired, _, rejected, ..] = interval.delta;
+                let [hit_rate, miss_rate, eviction_rate, expiry_rate, command_rate, _, input, output] =
+                    interval.rates();
                 findings.set(MetricId::RedisHitRatio, share(hits, hits + misses, LEAST_LOOKUPS));
                 findings.set(MetricId::RedisLookups, hit_rate + miss_rate);
                 findings.set(MetricId::RedisCommands, command_rate);
@@ -197,6 +200,8 @@ impl Redis {
                 findings.set(MetricId::RedisEvictionShare, share(evicted, evicted + expired, 1.0));
                 findings.set(MetricId::RedisExpirations, expiry_rate);
                 findings.set(MetricId::RedisRejected, rejected);
+                findings.set(MetricId::RedisNetworkIn, input);
+                findings.set(MetricId::RedisNetworkOut, output);
             }
         }
     }

@@ -155,6 +155,7 @@ mod tests {
             sessions: Vec::new(),
             statements: Vec::new(),
             tables: Vec::new(),
+            sequence: None,
             datasets: Vec::new(),
             limitations: Vec::new(),
             events: Vec::new(),

@@ -102,6 +102,7 @@ mod tests {
             sessions: Vec::new(),
             statements: Vec::new(),
             tables: Vec::new(),
+            sequence: None,
             datasets: Vec::new(),
             limitations: Vec::new(),
             events: Vec::new(),

@@ -211,6 +211,7 @@ impl Watch {
             sessions: Vec::new(),
             statements: Vec::new(),
             tables: Vec::new(),
+            sequence: None,
             datasets: Vec::new(),
             limitations: self.limitations.clone(),
             events: Vec::new(),

@@ -8,7 +8,7 @@ use headroom_engine::{
     health::HealthSettings,
     pool::PoolProfile,
     store::{self, Retention},
-    target::TargetConfig,
+    target::{CapacityLimits, TargetConfig},
     warmup::WarmupSettings,
 };
 use headroom_model::{TargetId, live::LiveUpdate};
@@ -38,6 +38,7 @@ pub fn config(targets: &[(&str, String, Option<String>)]) -> ConsoleConfig {
         database_url: database_url.clone(),
         redis: redis_url.clone().map(Servers::Single),
         pool: PoolProfile::default(),
+        limits: CapacityLimits::default(),
     };
     ConsoleConfig {
         targets: targets.iter().map(target).collect(),

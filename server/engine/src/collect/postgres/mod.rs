@@ -7,19 +7,21 @@ mod databases;
 mod io;
 mod locks;
 mod replication;
+mod sequences;
 mod server;
 mod statements;
 mod tables;
+mod wal;
 
-use super::{CollectSettings, ServerFacts, StatementFigures, TableFigures, findings::Findings};
+use super::{CollectSettings, SequenceFigures, ServerFacts, StatementFigures, TableFigures, findings::Findings};
 use crate::{
     pool::{Lane, Lease, PoolError},
     target::Target,
 };
-use headroom_model::{MetricId, Timestamp, sample::Figures};
+use headroom_model::{MetricId, Timestamp, sample::Figures, target::Limitation};
 use server::Server;
 use sqlx::PgConnection;
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::time::{Instant, error::Elapsed, timeout, timeout_at};
 
 /// How long a collection waits for a connection and the first answer.
@@ -68,6 +70,9 @@ struct Heavy {
     tables: tables::Tables,
     figures: Figures,
     table_figures: Vec<TableFigures>,
+    sequence: Option<SequenceFigures>,
+    data_directory: Option<PathBuf>,
+    limitations: Vec<Limitation>,
     taken: Option<Instant>,
     due: Option<Instant>,
     failures: u32,
@@ -125,6 +130,15 @@ impl Postgres {
 
     pub(super) fn tables(&self) -> Vec<TableFigures> {
         self.heavy.table_figures.clone()
+    }
+
+    pub(super) fn sequence(&self) -> Option<SequenceFigures> {
+        self.heavy.sequence.clone()
+    }
+
+    /// Where the server keeps its data, as its machine names it; none before it is known.
+    pub(super) fn data_directory(&self) -> Option<&PathBuf> {
+        self.heavy.data_directory.as_ref()
     }
 
     /// Reads all sources before `deadline`, then asks for a sign of life where one of them was late. The error says why
@@ -221,10 +235,9 @@ impl Postgres {
 
         let slow = began.elapsed() > self.settings.live_every / SLOW_SHARE;
         if !slow && self.heavy.is_due() {
-            let outcome = timeout_at(by(), self.heavy.read(connection, findings)).await;
-            let read = matches!(outcome, Ok(Ok(())));
-            self.heavy.plan_next(read, self.settings.heavy_every);
-            settle(outcome, "tables", server, findings)?;
+            let outcome = self.heavy.read(connection, server, by, findings).await;
+            self.heavy.plan_next(matches!(outcome, Ok(true)), self.settings.heavy_every);
+            outcome?;
         }
         Ok(())
     }
@@ -258,19 +271,54 @@ impl Heavy {
         self.due = Some(Instant::now() + every * 2_u32.pow(self.failures));
     }
 
-    async fn read(&mut self, connection: &mut PgConnection, findings: &Findings) -> sqlx::Result<()> {
+    /// Reads all that is heavy, each source by its own time, and answers whether all of it worked. What failed before the
+    /// tables leaves what was seen last.
+    async fn read(
+        &mut self,
+        connection: &mut PgConnection,
+        server: &Server,
+        by: impl Fn() -> Instant,
+        findings: &mut Findings,
+    ) -> Result<bool, Stop> {
         let mut seen = Findings::new(findings.at, findings.target.clone());
-        tables::read_sizes(connection, &mut seen).await?;
-        self.table_figures = self.tables.read(connection, &mut seen).await?;
+        let read = timeout_at(by(), self.read_tables(connection, &mut seen)).await;
+        let Some(tables) = settle(read, "tables", server, findings)? else { return Ok(false) };
+        seen.set(MetricId::LargestTable, tables.first().map(|table| table.size_bytes as f64));
+        self.table_figures = tables;
+        let read = timeout_at(by(), wal::read(connection, &mut seen)).await;
+        let directory = settle(read, "size of the write-ahead log", server, &mut seen);
+        let sequence = match directory {
+            Ok(_) => {
+                let read = timeout_at(by(), sequences::read(connection, server, &mut seen)).await;
+                settle(read, "sequences", server, &mut seen)
+            }
+            Err(_) => Ok(None),
+        };
+        findings.failed |= seen.failed;
         self.figures = seen.figures;
+        self.limitations = seen.limitations;
         self.taken = Some(Instant::now());
-        Ok(())
+        self.data_directory = directory?.flatten().or(self.data_directory.take());
+        self.sequence = sequence?.flatten();
+        Ok(!seen.failed)
+    }
+
+    async fn read_tables(
+        &mut self,
+        connection: &mut PgConnection,
+        seen: &mut Findings,
+    ) -> sqlx::Result<Vec<TableFigures>> {
+        tables::read_sizes(connection, seen).await?;
+        self.tables.read(connection, seen).await
     }
 
     /// Figures of the last heavy part stay true for three of its intervals; then they are too old to be shown as current.
     fn carry(&self, findings: &mut Findings, every: Duration) {
         if self.taken.is_some_and(|taken| taken.elapsed() <= every * 3) {
             findings.figures.extend(&self.figures);
+            for Limitation { what, remedy } in &self.limitations {
+                findings.limit(what, remedy);
+            }
         }
     }
 }

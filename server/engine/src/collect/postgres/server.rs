@@ -98,6 +98,11 @@ impl Server {
         format!("GRANT pg_monitor TO {};", quote_identifier(&self.role))
     }
 
+    /// The statement that lets this role read the sequences of a schema, whose name is quoted already.
+    pub(super) fn grant_sequences(&self, schema: &str) -> String {
+        format!("GRANT SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {};", quote_identifier(&self.role))
+    }
+
     /// What brings pg_stat_statements into this database.
     pub(super) fn install_statements(&self) -> String {
         const CREATE: &str = "CREATE EXTENSION pg_stat_statements;";
