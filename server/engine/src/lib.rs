@@ -13,6 +13,7 @@ pub mod collect;
 pub mod console;
 pub mod dataset;
 pub mod exposition;
+pub mod forecast;
 pub mod health;
 pub mod history;
 pub mod issues;
