@@ -88,3 +88,46 @@ export async function setTheme(theme) {
   const answer = await fetch("/theme", { method: "POST", body, redirect: "manual", keepalive: true }).catch(() => null);
   return answer !== null && (answer.ok || answer.type === "opaqueredirect");
 }
+
+export const nothingFocused = () => !document.activeElement?.closest("a, button, summary, input, select, textarea, [tabindex='0']");
+
+// Moves the focus along the links that are shown in an element, beginning and ending at its field. A step of 0 follows the
+// first link.
+export function walk(id, step) {
+  const root = document.getElementById(id);
+  const links = [...root.querySelectorAll(".list a")].filter((link) => link.offsetParent !== null);
+  if (step === 0) return links[0]?.click();
+  const at = links.indexOf(document.activeElement) + step;
+  (links[at] ?? root.querySelector("input") ?? links[0])?.focus();
+}
+
+// A drawing has no access to the tokens of the page: their names are replaced by what the theme makes of them.
+function inked(svg) {
+  const probe = document.body.appendChild(document.createElement("i"));
+  const known = new Map();
+  const color = (_, name) => {
+    if (!known.has(name)) {
+      probe.style.color = `var(${name})`;
+      known.set(name, getComputedStyle(probe).color);
+    }
+    return known.get(name);
+  };
+  const drawn = svg.replace(/var\((--[\w-]+)\)/g, color);
+  probe.remove();
+  return drawn;
+}
+
+// Twice the size in pixels, for screens and print.
+const SHARP = 2;
+
+export async function savePicture(svg, width, height, name) {
+  const image = new Image(width, height);
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(inked(svg))}`;
+  await image.decode();
+  const canvas = Object.assign(document.createElement("canvas"), { width: width * SHARP, height: height * SHARP });
+  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+  const href = URL.createObjectURL(blob);
+  Object.assign(document.createElement("a"), { href, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 10_000);
+}

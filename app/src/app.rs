@@ -2,7 +2,7 @@
 
 use crate::{
     layout::Framed,
-    pages::{CachePage, ConfirmClear, ConfirmReset, ConfirmWarm, LoginPage, Missing, OverviewPage},
+    pages::{CachePage, ConfirmClear, ConfirmReset, ConfirmWarm, LoginPage, Missing, OverviewPage, TrendsPage},
 };
 use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};
@@ -37,6 +37,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/login") view={Lazy::<LoginPage>::new()} ssr=SsrMode::Async/>
                 <ParentRoute path=path!("") view=Framed ssr=SsrMode::Async>
                     <Route path=path!("/") view={Lazy::<OverviewPage>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/trends") view={Lazy::<TrendsPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/cache") view={Lazy::<CachePage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/clear") view={Lazy::<ConfirmClear>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/reset") view={Lazy::<ConfirmReset>::new()} ssr=SsrMode::Async/>

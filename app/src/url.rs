@@ -74,6 +74,12 @@ pub fn paused(query: &ParamsMap) -> bool {
     query.get_str("refresh") == Some(OFF)
 }
 
+/// Whether the page stands inside another one, which wants its sheet alone.
+#[must_use]
+pub fn embedded(query: &ParamsMap) -> bool {
+    query.get_str("embed") == Some("1")
+}
+
 /// Whether the page follows the clock: its range ends now, and nobody paused it.
 #[must_use]
 pub fn follows(query: &ParamsMap, now: Timestamp) -> bool {
@@ -145,7 +151,6 @@ pub fn inside(link: &str, query: &ParamsMap) -> String {
 
 /// Twice the range: what "zoom out" asks for. A live one stays relative, so that it goes on moving with the clock; another
 /// keeps its middle, but does not reach beyond `now`.
-#[cfg(any(feature = "hydrate", test))]
 #[must_use]
 pub fn zoomed_out(range: Resolved, now: Timestamp) -> (String, String) {
     let length = range.millis().saturating_mul(2).min(range::MAX_RANGE_MS);

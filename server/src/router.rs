@@ -4,7 +4,7 @@ use crate::{
     access::{Access, authorize, forms},
     api::{
         audit, cache, data, document, events, exposition, health, history, invalidation, metrics, operations, pool,
-        probes, requests, session, stats, stream, summary, targets, tokens, users, warmup,
+        probes, requests, session, stats, stream, summary, targets, tokens, trends, users, warmup,
     },
     assets::IMMUTABLE,
     endpoint::{self, Endpoint, admin, operator, public, scrape, viewer},
@@ -65,6 +65,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         viewer(routes!(metrics::current)),
         viewer(routes!(metrics::catalogue)),
         viewer(routes!(history::history)).also(&["/metrics/history"]).cached(COSTLY),
+        viewer(routes!(trends::csv)).cached(COSTLY),
         viewer(routes!(stream::stream)),
         // For pipelines and people on call
         viewer(routes!(events::list)),

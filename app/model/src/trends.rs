@@ -5,6 +5,7 @@
 
 use crate::{
     MetricId, TargetId, Timestamp,
+    baseline::Baseline,
     event::{Event, EventKind},
     format,
     overview::MetricLimits,
@@ -27,8 +28,6 @@ pub const MAX_EVENTS: u32 = 200;
 
 /// Query key of the charts: metric ids, `:` inside a chart, `/` between charts.
 pub const CHARTS: &str = "m";
-/// Query key of one more metric or several, as a form without JavaScript sends it.
-pub const ADD: &str = "add";
 /// Query key of the comparison.
 pub const COMPARE: &str = "compare";
 /// Query key of the lines that are not drawn.
@@ -245,7 +244,7 @@ impl TrendsView {
     /// The charts that a query asks for, as it writes them: also what cannot be read.
     #[must_use]
     pub fn asked(get: impl Fn(&str) -> Option<String>) -> String {
-        [CHARTS, ADD].into_iter().filter_map(get).filter(|text| !text.is_empty()).collect::<Vec<_>>().join("/")
+        get(CHARTS).unwrap_or_default()
     }
 
     /// Takes charts as the URL writes them. A chart with metrics of several units becomes one of each unit: no chart has
@@ -312,7 +311,7 @@ impl TrendsView {
 
     /// Every key of the query with its value; none where the key is left out.
     #[must_use]
-    pub fn print(&self) -> [(&'static str, Option<String>); 9] {
+    pub fn print(&self) -> [(&'static str, Option<String>); 8] {
         let some = |text: String| Some(text).filter(|text| !text.is_empty());
         let mut hidden = String::new();
         for line in &self.hidden {
@@ -324,7 +323,6 @@ impl TrendsView {
         let without = self.without.iter().map(|group| group.as_str()).collect::<Vec<_>>().join(":");
         [
             (CHARTS, some(self.charts_text())),
-            (ADD, None),
             (COMPARE, some(self.compare.as_str().to_owned())),
             (HIDE, some(hidden)),
             (WITHOUT, some(without)),
@@ -475,6 +473,9 @@ pub struct TrendsData {
     pub starts: Option<Timestamp>,
     /// The leading line of the first chart over the stretch that the window below moves in.
     pub around: Option<Around>,
+    /// What is usual at these hours of the week, of the metrics it is known of.
+    #[serde(default)]
+    pub baselines: Vec<Baseline>,
     /// Names of the URL that are not in the catalogue.
     #[serde(default)]
     pub unknown: Vec<UnknownMetric>,
@@ -623,6 +624,7 @@ mod tests {
             interval_ms: 5000,
             starts: None,
             around: None,
+            baselines: vec![],
             unknown: vec![],
             left_out: 0,
         };

@@ -14,11 +14,17 @@ use wasm_bindgen::JsCast;
 const LEAD_MS: i64 = 1000;
 
 /// Whether typing goes into a field.
-fn in_field(event: &ev::KeyboardEvent) -> bool {
+pub fn in_field(event: &ev::KeyboardEvent) -> bool {
     event
         .target()
         .and_then(|target| target.dyn_into::<web_sys::Element>().ok())
         .is_some_and(|element| element.closest("input, textarea, select, [contenteditable]").ok().flatten().is_some())
+}
+
+/// Whether a key may be a shortcut: no field has the focus, no dialog is open, nothing else is held but Shift.
+pub fn is_free(event: &ev::KeyboardEvent) -> bool {
+    let modified = event.ctrl_key() || event.meta_key() || event.alt_key();
+    !modified && !in_field(event) && !page::isDialogOpen() && page::keysWork()
 }
 
 /// Listens for the keys that the help lists.
@@ -37,8 +43,7 @@ pub fn run(frame: Frame) {
             page::closePopover();
             return;
         }
-        let modified = event.ctrl_key() || event.meta_key() || event.alt_key();
-        if modified || event.repeat() || in_field(&event) || !page::keysWork() {
+        if event.repeat() || !is_free(&event) {
             return;
         }
         let led = g_pressed_at.get_value().is_some_and(|at| browser_now() - at < LEAD_MS);
@@ -49,6 +54,7 @@ pub fn run(frame: Frame) {
         };
         match (led, key.as_str()) {
             (true, "o") => there("/"),
+            (true, "r") => there("/trends"),
             (true, "c") => there("/cache"),
             (true, "t") => page::togglePopover(target_picker::ID),
             (true, _) | (false, "g") => return,

@@ -19,6 +19,12 @@ extern "C" {
     pub fn closeDialog(id: &str);
     /// Gives the first control of the element with this id the focus, if the one before was lost.
     pub fn refocus(id: &str);
+    /// Whether no control has the focus.
+    pub fn nothingFocused() -> bool;
+    /// Moves the focus along the links shown in the element with this id, from its field on; 0 follows the first of them.
+    pub fn walk(id: &str, step: i32);
+    /// Has the browser keep a drawing as a PNG of this name.
+    pub fn savePicture(svg: &str, width: u32, height: u32, name: &str);
     /// Whether single keys do something.
     pub fn keysWork() -> bool;
     /// Switches single keys on or off, in this browser.

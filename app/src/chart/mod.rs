@@ -10,13 +10,15 @@ pub mod binding;
 mod gaps;
 #[cfg(any(feature = "hydrate", test))]
 mod option;
+#[cfg(any(feature = "hydrate", test))]
+pub mod picture;
 mod scale;
 mod svg;
 mod text;
 
 pub use append::{Sampled, append};
 pub use scale::{Floor, Scale};
-pub use svg::{paint, spark};
+pub use svg::{paint, paint_wide, spark};
 pub use text::sentence;
 #[cfg(feature = "hydrate")]
 pub use text::tooltip;
@@ -55,6 +57,42 @@ pub enum Weight {
     Normal,
     /// The line that is read first.
     Bold,
+    /// The same measure in an earlier stretch: dashed, in the colour of what is past.
+    Before,
+}
+
+impl Weight {
+    /// The class of a line inside the SVG.
+    fn class(self) -> &'static str {
+        match self {
+            Weight::Thin => " thin",
+            Weight::Normal => "",
+            Weight::Bold => " bold",
+            Weight::Before => " prev",
+        }
+    }
+
+    /// The class of its key in a legend.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Weight::Thin => "key thin",
+            Weight::Normal => "key",
+            Weight::Bold => "key thick",
+            Weight::Before => "key dash",
+        }
+    }
+
+    /// Width in pixels.
+    #[cfg(any(feature = "hydrate", test))]
+    fn width(self) -> f64 {
+        match self {
+            Weight::Thin => 1.15,
+            Weight::Normal => 1.6,
+            Weight::Bold => 2.0,
+            Weight::Before => 1.2,
+        }
+    }
 }
 
 /// One series in a plot.
@@ -108,7 +146,8 @@ impl Plot {
     }
 
     /// Where a moment lies in the range, 0 to 1.
-    fn fraction(&self, at: Timestamp) -> f64 {
+    #[must_use]
+    pub fn fraction(&self, at: Timestamp) -> f64 {
         let span = (self.to.0 - self.from.0).max(1);
         ((at.0 - self.from.0) as f64 / span as f64).clamp(0.0, 1.0)
     }

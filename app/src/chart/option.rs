@@ -1,6 +1,6 @@
 //! The ECharts option of a plot: lines, cursor and tooltip only. Frame, ticks, rules and gaps are painted already.
 
-use super::{Plot, Weight};
+use super::Plot;
 use charming::{
     Chart,
     component::{Axis, Grid},
@@ -43,15 +43,10 @@ fn points(series: &Series, value: &dyn Fn(usize) -> Option<f64>) -> Vec<Vec<f64>
 
 /// The mean of each slot as a line.
 fn mean(line: &super::Line) -> Line {
-    let width = match line.weight {
-        Weight::Thin => 1.15,
-        Weight::Normal => 1.6,
-        Weight::Bold => 2.0,
-    };
     Line::new()
         .name(line.name)
         .show_symbol(false)
-        .line_style(LineStyle::new().color(color(line)).width(width))
+        .line_style(LineStyle::new().color(color(line)).width(line.weight.width()))
         .item_style(ItemStyle::new().color(color(line)))
         .data(points(&line.series, &|i| line.series.avg[i]))
 }
@@ -78,7 +73,7 @@ fn extremes(chart: Chart, line: &super::Line) -> Chart {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Floor, Scale};
+    use super::super::{Floor, Scale, Weight};
     use super::*;
     use headroom_model::{MetricId, Timestamp, metric::Unit};
 

@@ -6,15 +6,23 @@ use super::{
     scale::{end_label, time_ticks},
     text::escape,
 };
-use headroom_model::{format, series::Series};
+use headroom_model::{Timestamp, baseline::Baseline, format, series::Series};
 use std::fmt::Write;
 
 /// Labels of the time axis in a small chart.
 const TIME_LABELS: i64 = 4;
 /// A label closer than this to the end's is left out.
 const END_ROOM: f64 = 0.86;
+/// The same where a chart has the width of the page.
+const END_ROOM_WIDE: f64 = 0.92;
 /// Gaps narrower than this share of the frame have no room for their name.
 const NAMED_GAP: f64 = 0.3;
+/// The same where a chart has the width of the page.
+const NAMED_GAP_WIDE: f64 = 0.1;
+/// Labels of the time axis where a chart has the width of the page.
+const TIME_LABELS_WIDE: i64 = 8;
+/// Names beside lines keep this distance, in per cent of the height.
+const NAME_ROOM: f64 = 11.0;
 
 /// One decimal is finer than a pixel at any width we draw.
 fn r1(value: f64) -> f64 {
@@ -24,6 +32,17 @@ fn r1(value: f64) -> f64 {
 /// The inside of a `.chart`: value labels, plot, time labels.
 #[must_use]
 pub fn paint(plot: &Plot) -> String {
+    paint_in(plot, None)
+}
+
+/// The same for a chart that has the width of the page: more labels, names beside the lines, and the usual range of the
+/// leading line.
+#[must_use]
+pub fn paint_wide(plot: &Plot, usual: Option<&Baseline>) -> String {
+    paint_in(plot, Some(usual))
+}
+
+fn paint_in(plot: &Plot, wide: Option<Option<&Baseline>>) -> String {
     let mut out = String::with_capacity(plot.lines().map(|line| line.series.avg.len()).sum::<usize>() * 12 + 2048);
     let unit = plot.unit();
     out.push_str(r#"<div class="y" aria-hidden="true">"#);
@@ -46,6 +65,9 @@ pub fn paint(plot: &Plot) -> String {
         let alert = if mark.alert { " alert" } else { "" };
         let _ = write!(out, r#"<path class="ev{alert}" d="M{} 0V100"/>"#, r1(plot.fraction(mark.at) * 1000.0));
     }
+    if let Some(usual) = wide.flatten() {
+        paint_usual(&mut out, plot, usual);
+    }
     paint_lines(&mut out, plot);
     let visible_rule = plot.rule.as_ref().filter(|rule| (plot.scale.min..=plot.scale.max).contains(&rule.value));
     if let Some(rule) = visible_rule {
@@ -53,7 +75,12 @@ pub fn paint(plot: &Plot) -> String {
         let _ = write!(out, r#"<path class="thr{hard}" d="M0 {}H1000"/>"#, r1(plot.scale.percent_down(rule.value)));
     }
     out.push_str("</svg>");
-    paint_gaps(&mut out, plot);
+    paint_gaps(&mut out, plot, wide.is_some());
+    if wide.is_some() {
+        paint_names(&mut out, plot);
+    }
+    // Names of lines stand at the start of a wide chart, so its rule is labelled at the end.
+    let left = if wide.is_some() { "" } else { " left" };
     if let Some(rule) = &plot.rule {
         let hard = if rule.hard { " crit" } else { "" };
         match visible_rule {
@@ -63,7 +90,7 @@ pub fn paint(plot: &Plot) -> String {
                 let below = if top < 16.0 { " below" } else { "" };
                 let _ = write!(
                     out,
-                    r#"<span class="thr-l left{hard}{below}" style="inset-block-start:{top}%">{}</span>"#,
+                    r#"<span class="thr-l{left}{hard}{below}" style="inset-block-start:{top}%">{}</span>"#,
                     escape(&rule.label)
                 );
             }
@@ -73,19 +100,18 @@ pub fn paint(plot: &Plot) -> String {
                 let below = if side == "0" { " below" } else { "" };
                 let _ = write!(
                     out,
-                    r#"<span class="thr-l left{hard}{below}" style="inset-block-start:{side}%">{} {arrow}</span>"#,
+                    r#"<span class="thr-l{left}{hard}{below}" style="inset-block-start:{side}%">{} {arrow}</span>"#,
                     escape(&rule.label)
                 );
             }
         }
     }
     out.push_str(r#"</div><div class="x" aria-hidden="true">"#);
-    for (at, label) in time_ticks(plot.from, plot.to, TIME_LABELS) {
+    let ticks = if wide.is_some() { wide_ticks(plot) } else { ticks(plot, TIME_LABELS, END_ROOM) };
+    for (at, label) in ticks {
         let fraction = plot.fraction(at);
-        if fraction < END_ROOM {
-            let start = if fraction < 0.06 { r#" class="b""# } else { "" };
-            let _ = write!(out, r#"<span{start} style="inset-inline-start:{}%">{label}</span>"#, r1(fraction * 100.0));
-        }
+        let start = if fraction < 0.06 { r#" class="b""# } else { "" };
+        let _ = write!(out, r#"<span{start} style="inset-inline-start:{}%">{label}</span>"#, r1(fraction * 100.0));
     }
     let _ = write!(
         out,
@@ -93,6 +119,18 @@ pub fn paint(plot: &Plot) -> String {
         end_label(plot.from, plot.to)
     );
     out
+}
+
+/// Labels of the time axis, without those that would meet the end's.
+fn ticks(plot: &Plot, most: i64, room: f64) -> Vec<(Timestamp, String)> {
+    let mut ticks = time_ticks(plot.from, plot.to, most);
+    ticks.retain(|(at, _)| plot.fraction(*at) < room);
+    ticks
+}
+
+/// The same where a chart has the width of the page.
+pub(super) fn wide_ticks(plot: &Plot) -> Vec<(Timestamp, String)> {
+    ticks(plot, TIME_LABELS_WIDE, END_ROOM_WIDE)
 }
 
 fn paint_lines(out: &mut String, plot: &Plot) {
@@ -103,22 +141,81 @@ fn paint_lines(out: &mut String, plot: &Plot) {
         return;
     }
     // Extremes of several series would hide each other.
-    let band = if plot.rest.is_empty() { band(plot) } else { String::new() };
+    let alone = plot.rest.iter().all(|line| line.weight == Weight::Before);
+    let band = if alone { band(plot) } else { String::new() };
     if !band.is_empty() {
         let _ = write!(out, r#"<path class="ar wash" style="--c:var(--{})" d="{band}"/>"#, plot.lead.color);
     }
     for line in plot.lines() {
-        let weight = match line.weight {
-            Weight::Thin => " thin",
-            Weight::Normal => "",
-            Weight::Bold => " bold",
-        };
+        let weight = line.weight.class();
         let d = path(plot, line);
         let _ = write!(out, r#"<path class="ln{weight}" style="--c:var(--{})" d="{d}"/>"#, line.color);
     }
 }
 
-fn paint_gaps(out: &mut String, plot: &Plot) {
+/// What is usual: a band, and a mark over each stretch outside it.
+fn paint_usual(out: &mut String, plot: &Plot, usual: &Baseline) {
+    let mut d = String::new();
+    let mut run: Vec<(f64, f64, f64)> = Vec::new();
+    let at = |i: usize| usual.from.plus_millis(usual.step_ms.saturating_mul(i64::try_from(i).unwrap_or(i64::MAX)));
+    for (i, ends) in usual.low.iter().zip(&usual.high).enumerate() {
+        match ends {
+            (Some(low), Some(high)) if at(i) >= plot.from && at(i) <= plot.to => run.push((
+                r1(plot.fraction(at(i)) * 1000.0),
+                r1(plot.scale.percent_down(*low)),
+                r1(plot.scale.percent_down(*high)),
+            )),
+            _ => close_band(&mut d, &mut run),
+        }
+    }
+    close_band(&mut d, &mut run);
+    let _ = write!(out, r#"<path class="ar usual" d="{d}"/>"#);
+    for anomaly in &usual.anomalies {
+        let (start, end) = (plot.fraction(anomaly.from), plot.fraction(anomaly.to));
+        let _ = write!(out, r#"<path class="odd" d="M{} 1.5H{}"/>"#, r1(start * 1000.0), r1(end.max(start) * 1000.0));
+    }
+}
+
+/// Names beside the lines, where each begins; pushed apart where lines run close to each other.
+fn paint_names(out: &mut String, plot: &Plot) {
+    let mut names: Vec<(f64, &Line)> = plot
+        .lines()
+        .filter(|line| line.weight != Weight::Before)
+        .filter_map(|line| {
+            let first = line.series.avg.iter().flatten().next()?;
+            Some((plot.scale.percent_down(*first), line))
+        })
+        .collect();
+    if names.len() < 2 {
+        return;
+    }
+    names.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut free = 2.0;
+    let mut tops: Vec<f64> = Vec::with_capacity(names.len());
+    for (y, _) in &names {
+        let top = (y - NAME_ROOM).max(free);
+        tops.push(top);
+        free = top + NAME_ROOM;
+    }
+    // What was pushed below the frame moves up again, and takes along what it meets.
+    let mut lowest = 100.0 - NAME_ROOM;
+    for top in tops.iter_mut().rev() {
+        *top = top.min(lowest);
+        lowest = *top - NAME_ROOM;
+    }
+    for ((_, line), top) in names.iter().zip(tops) {
+        let _ = write!(
+            out,
+            r#"<span class="tag-l" style="inset-inline-start:1%;inset-block-start:{}%;--c:var(--{})">{}</span>"#,
+            r1(top),
+            line.color,
+            escape(line.name)
+        );
+    }
+}
+
+fn paint_gaps(out: &mut String, plot: &Plot, wide: bool) {
+    let (named, height) = if wide { (NAMED_GAP_WIDE, 14) } else { (NAMED_GAP, 50) };
     for gap in gaps(&plot.lead.series, plot.from, plot.to) {
         let (start, end) = (plot.fraction(gap.from), plot.fraction(gap.to));
         let whole = end - start > 0.995;
@@ -131,7 +228,7 @@ fn paint_gaps(out: &mut String, plot: &Plot) {
                 r1((end - start) * 100.0)
             );
         }
-        if end - start >= NAMED_GAP {
+        if end - start >= named {
             let text = match (gap.leading, whole) {
                 (true, true) => "no data in this range".to_owned(),
                 (true, false) => format!("data from {}", format::moment(gap.to, plot.today)),
@@ -139,7 +236,7 @@ fn paint_gaps(out: &mut String, plot: &Plot) {
             };
             let _ = write!(
                 out,
-                r#"<span class="gap-l" style="inset-inline-start:{}%;inset-block-start:50%">{text}</span>"#,
+                r#"<span class="gap-l" style="inset-inline-start:{}%;inset-block-start:{height}%">{text}</span>"#,
                 r1((start + end) * 50.0)
             );
         }
@@ -220,18 +317,6 @@ fn band(plot: &Plot) -> String {
     let mut d = String::new();
     let mut run: Vec<(f64, f64, f64)> = Vec::new();
     let mut spread = false;
-    let mut close = |run: &mut Vec<(f64, f64, f64)>| {
-        if run.len() > 1 {
-            for (n, (x, _, high)) in run.iter().enumerate() {
-                let _ = write!(d, "{}{x} {high}", if n == 0 { 'M' } else { 'L' });
-            }
-            for (x, low, _) in run.iter().rev() {
-                let _ = write!(d, "L{x} {low}");
-            }
-            d.push('Z');
-        }
-        run.clear();
-    };
     for i in 0..series.avg.len() {
         let at = series.at(i);
         match (series.min.get(i).copied().flatten(), series.max.get(i).copied().flatten()) {
@@ -240,11 +325,25 @@ fn band(plot: &Plot) -> String {
                 let (low, high) = (r1(plot.scale.percent_down(low)), r1(plot.scale.percent_down(high)));
                 run.push((r1(plot.fraction(at) * 1000.0), low, high));
             }
-            _ => close(&mut run),
+            _ => close_band(&mut d, &mut run),
         }
     }
-    close(&mut run);
+    close_band(&mut d, &mut run);
     if spread { d } else { String::new() }
+}
+
+/// Ends one stretch of an area between two edges: place, lower edge, upper edge.
+fn close_band(d: &mut String, run: &mut Vec<(f64, f64, f64)>) {
+    if run.len() > 1 {
+        for (n, (x, _, high)) in run.iter().enumerate() {
+            let _ = write!(d, "{}{x} {high}", if n == 0 { 'M' } else { 'L' });
+        }
+        for (x, low, _) in run.iter().rev() {
+            let _ = write!(d, "L{x} {low}");
+        }
+        d.push('Z');
+    }
+    run.clear();
 }
 
 /// The inside of an `svg.spark`: one line between `low` and `high` from the first measurement on, gaps left out.
@@ -277,7 +376,7 @@ pub fn spark(series: &Series, low: f64, high: f64) -> String {
 mod tests {
     use super::super::{Floor, Mark, Rule, Scale};
     use super::*;
-    use headroom_model::{MetricId, Timestamp, metric::Unit};
+    use headroom_model::{MetricId, metric::Unit};
 
     const FROM: Timestamp = Timestamp(1_795_098_720_000);
 
@@ -360,6 +459,25 @@ mod tests {
         assert!(paint(&chart).contains("data from 14:34"));
         chart.today = chart.from.plus_millis(86_400_000);
         assert!(paint(&chart).contains("data from 19 Nov 14:34"));
+    }
+
+    #[test]
+    fn names_stand_apart_and_inside_the_frame() {
+        let mut chart = plot(vec![Some(1.0), Some(1.0)]);
+        for name in ["b", "c", "d"] {
+            chart.rest.push(Line { name, ..chart.lead.clone() });
+        }
+        chart.rest.push(Line { name: "before", weight: Weight::Before, ..chart.lead.clone() });
+        let html = paint_wide(&chart, None);
+        let tops: Vec<f64> = html
+            .split("inset-inline-start:1%;inset-block-start:")
+            .skip(1)
+            .map(|rest| rest.split('%').next().unwrap().parse().unwrap())
+            .collect();
+        assert_eq!(tops.len(), 4);
+        assert!(tops.windows(2).all(|pair| pair[1] - pair[0] >= NAME_ROOM - 0.11), "{tops:?}");
+        assert!(tops[3] <= 100.0 - NAME_ROOM && tops[0] >= 0.0);
+        assert_eq!(html.matches("ln prev").count(), 1);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A chart: painted SVG with its sentence and its figures as a table; ECharts takes the lines over once it is in view.
 
 use crate::{
-    chart::{self, Plot, Weight},
+    chart::{self, Plot},
     layout::{go, use_frame},
 };
 use headroom_model::{Timestamp, format, series::Summary};
@@ -87,12 +87,7 @@ pub fn Keys(
         plot.with(|plot| {
             let unit = plot.unit();
             let key = |line: &chart::Line| {
-                let kind = match (plot.stacked, line.weight) {
-                    (true, _) => "key box",
-                    (false, Weight::Thin) => "key thin",
-                    (false, Weight::Normal) => "key",
-                    (false, Weight::Bold) => "key thick",
-                };
+                let kind = if plot.stacked { "key box" } else { line.weight.key() };
                 let newest = format::value_or_missing(line.series.summary().map(|summary| summary.last), unit);
                 (kind, line.color, line.name, newest)
             };

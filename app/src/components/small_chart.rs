@@ -99,6 +99,15 @@ fn chosen(chart: &Small, live: &LiveUpdate, past: &Timeline) -> MetricId {
     }
 }
 
+/// The highest value an axis shows: that of the data, or that of a rule near it.
+#[must_use]
+pub fn top_in_sight(high: f64, rule: Option<&Rule>) -> f64 {
+    match rule {
+        Some(rule) if rule.good_below && high >= rule.value * RULE_IN_SIGHT => high.max(rule.value * 1.05),
+        _ => high,
+    }
+}
+
 fn rule(chart: &Small, metric: MetricId, live: &LiveUpdate, past: &Timeline) -> Option<Rule> {
     let unit = metric.metric().unit;
     let good_below = metric.metric().good != Good::Up;
@@ -124,10 +133,7 @@ fn plot(chart: &Small, live: &LiveUpdate, past: &Timeline, today: Timestamp) -> 
         Floor::Full if unit != Unit::Percent => Floor::Zero,
         floor => floor,
     };
-    let top = match &rule {
-        Some(rule) if rule.good_below && high >= rule.value * RULE_IN_SIGHT => high.max(rule.value * 1.05),
-        _ => high,
-    };
+    let top = top_in_sight(high, rule.as_ref());
     let name = metric.metric().name;
     Plot {
         name,

@@ -8,6 +8,7 @@ mod preview_reset;
 mod reset_statistics;
 mod shell;
 mod timeline;
+mod trends;
 
 pub use cache::{
     CLEAR_CACHE, START_WARMUP, cache_key, cache_keys, cache_report, cache_tags, clear_cache, preview_clear,
@@ -22,6 +23,9 @@ pub use shell::shell;
 #[cfg(feature = "ssr")]
 pub use shell::shell_of;
 pub use timeline::timeline;
+#[cfg(feature = "ssr")]
+pub use trends::read_trends;
+pub use trends::trends;
 
 use headroom_model::Role;
 
@@ -43,6 +47,7 @@ pub const ROLES: &[(&str, Role)] = &[
     ("/api/fn/shell", Role::Viewer),
     (START_WARMUP, Role::Operator),
     ("/api/fn/timeline", Role::Viewer),
+    ("/api/fn/trends", Role::Viewer),
     ("/api/fn/warmup_status", Role::Viewer),
 ];
 

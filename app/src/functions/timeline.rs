@@ -49,7 +49,7 @@ pub async fn timeline(
 
 /// Rounds to five significant digits, which is more than a pixel can show.
 #[cfg(feature = "ssr")]
-fn shorten(series: &mut headroom_model::series::Series) {
+pub(super) fn shorten(series: &mut headroom_model::series::Series) {
     for column in [&mut series.avg, &mut series.min, &mut series.max] {
         for value in column.iter_mut().flatten() {
             *value = round(*value);
@@ -73,7 +73,9 @@ fn round(value: f64) -> f64 {
 
 /// What the health checks allow, by metric.
 #[cfg(feature = "ssr")]
-fn limits_of(settings: &headroom_engine::health::HealthSettings) -> Vec<headroom_model::overview::MetricLimits> {
+pub(super) fn limits_of(
+    settings: &headroom_engine::health::HealthSettings,
+) -> Vec<headroom_model::overview::MetricLimits> {
     use headroom_engine::health::checks::{CHECKS, Rule};
     CHECKS
         .iter()

@@ -6,13 +6,17 @@ use leptos::{ev, prelude::*};
 /// The dialog's id.
 pub const ID: &str = "keyboard";
 
-const KEYS: [(&[&str], &str); 11] = [
+const KEYS: [(&[&str], &str); 15] = [
     (&["g", "o"], "Overview"),
+    (&["g", "r"], "Trends"),
     (&["g", "c"], "Cache"),
     (&["g", "t"], "Choose the target"),
     (&["t"], "Time range"),
     (&["z"], "Zoom out: twice the range"),
     (&["drag"], "On a chart: zoom in"),
+    (&["←", "→"], "Trends: move the cursor"),
+    (&["Shift", "→"], "Trends: move it by ten points"),
+    (&["Enter"], "Trends: look into the minute at the cursor"),
     (&["r"], "Refresh now"),
     (&["p"], "Pause or resume live"),
     (&["s"], "Share"),

@@ -5,9 +5,11 @@ mod confirm;
 mod login;
 mod missing;
 mod overview;
+pub(crate) mod trends;
 
 pub use cache::CachePage;
 pub use confirm::{ConfirmClear, ConfirmReset, ConfirmWarm};
 pub use login::LoginPage;
 pub use missing::Missing;
 pub use overview::OverviewPage;
+pub use trends::TrendsPage;
