@@ -18,6 +18,7 @@ pub mod metric;
 pub mod moment;
 pub mod observation;
 pub mod operation;
+pub mod origin;
 pub mod overview;
 pub mod range;
 pub mod sample;

@@ -3,7 +3,7 @@
 //! Every figure of the catalogue in base units: seconds, bytes, ratios. Figures of the console itself carry no target.
 //! What was not measured in the newest sample is absent, so an outage is a gap there too.
 
-mod names;
+pub(crate) mod names;
 mod text;
 
 use crate::{cache::Class, console::Console, requests::RouteFigures, spine::slot::Published};

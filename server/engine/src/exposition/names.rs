@@ -5,7 +5,7 @@ use headroom_model::metric::{Kind, Metric, Unit};
 
 /// How a metric is exposed.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Exposed {
+pub(crate) struct Exposed {
     pub name: String,
     pub kind: Type,
     /// Multiplies a value into base units.
@@ -13,7 +13,7 @@ pub(super) struct Exposed {
 }
 
 /// `database.query_latency_p95` in milliseconds becomes `headroom_database_query_latency_p95_seconds`.
-pub(super) fn exposed(metric: &Metric) -> Exposed {
+pub(crate) fn exposed(metric: &Metric) -> Exposed {
     let (unit, factor) = match metric.unit {
         Unit::Percent => ("_ratio", 0.01),
         Unit::Milliseconds => ("_seconds", 0.001),

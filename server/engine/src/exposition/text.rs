@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 /// What a family's values do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Type {
+pub(crate) enum Type {
     Gauge,
     Counter,
 }

@@ -6,6 +6,7 @@
 
 mod pending;
 mod ring;
+pub mod transfer;
 #[cfg(test)]
 mod tests;
 
@@ -129,14 +130,29 @@ impl History {
             }
         }
         let grid = Grid::covering(range, max_points, finest_stored(&start?, range.from));
+        let columns = self.tallies(target, metrics, &grid).await?;
+        Ok(metrics.iter().zip(columns).map(|(metric, column)| series(*metric, &grid, &column)).collect())
+    }
+
+    /// What was measured in each slot of a grid of minutes, hours, or multiples of them: one column a metric, what is not
+    /// written yet included.
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn tallies(
+        &self,
+        target: &TargetId,
+        metrics: &[MetricId],
+        grid: &Grid,
+    ) -> Result<Vec<Vec<Option<Tally>>>, StoreError> {
         let _steady = self.handover.read().await;
-        let mut columns = self.store.tallies(target, metrics, &grid).await?;
+        let mut columns = self.store.tallies(target, metrics, grid).await?;
         self.with(target, |track| {
             for (metric, column) in metrics.iter().zip(&mut columns) {
-                track.pending.merge_into(*metric, &grid, column);
+                track.pending.merge_into(*metric, grid, column);
             }
         });
-        Ok(metrics.iter().zip(columns).map(|(metric, column)| series(*metric, &grid, &column)).collect())
+        Ok(columns)
     }
 
     fn recent(&self, target: &TargetId, metrics: &[MetricId], range: Resolved, max_points: usize) -> Vec<Series> {
@@ -156,7 +172,10 @@ impl History {
     }
 
     /// Where the history of a target begins, with what is not written yet.
-    async fn start(&self, target: &TargetId) -> Result<HistoryStart, StoreError> {
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn start(&self, target: &TargetId) -> Result<HistoryStart, StoreError> {
         let mut start = self.store.history_start(target).await?;
         if let Some(pending) = self.with(target, |track| track.pending.start()).flatten() {
             start.minutes = Some(start.minutes.map_or(pending, |minute| minute.min(pending)));

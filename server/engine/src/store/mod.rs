@@ -17,6 +17,7 @@ use headroom_model::{
     MetricId, Role, TargetId, Timestamp,
     event::{Event, EventKind, NewEvent},
     operation::Operation,
+    origin::Origin,
 };
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 use uuid::Uuid;
@@ -53,6 +54,9 @@ pub enum StoreError {
     /// Its schema could not be brought up to date.
     #[error("state store migration: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// An import ended before it was kept: it was given up for dead, or taken out.
+    #[error("the import has ended; nothing of it was kept")]
+    ImportEnded,
     /// A name is taken.
     #[error("{what} \"{name}\" exists already")]
     Exists {
@@ -100,6 +104,25 @@ impl Default for Retention {
     }
 }
 
+impl Retention {
+    /// The oldest minute that is kept at a moment. Whole hours: where minutes begin, hours take over without a step.
+    #[must_use]
+    pub fn minutes_from(&self, now: Timestamp) -> Timestamp {
+        days_before(now, self.minutes_days)
+    }
+
+    /// The oldest hour that is kept at a moment.
+    #[must_use]
+    pub fn hours_from(&self, now: Timestamp) -> Timestamp {
+        days_before(now, self.hours_days)
+    }
+}
+
+/// So many days ago, at the start of the hour.
+fn days_before(now: Timestamp, days: u32) -> Timestamp {
+    now.plus_millis(-i64::from(days) * 24 * HOUR_MS).floor_to(HOUR_MS)
+}
+
 /// What one round of upkeep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Upkeep {
@@ -107,6 +130,54 @@ pub struct Upkeep {
     pub rows_pruned: u64,
     /// Whether there was more to remove than one round may.
     pub unfinished: bool,
+}
+
+/// Rows of history by what they stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// A minute each.
+    Minutes,
+    /// An hour each.
+    Hours,
+}
+
+/// A stretch of history that is about to be brought in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewImport {
+    /// Whose.
+    pub target: TargetId,
+    /// Where it comes from.
+    pub source: String,
+    /// Whether it is made up.
+    pub generated: bool,
+    /// Who brings it.
+    pub actor: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Rows of an import on their way in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Staged {
+    /// Minutes: combined with what the import has for them already.
+    pub minutes: Vec<MinuteRow>,
+    /// Parts of hours: combined as well.
+    pub hours: Vec<MinuteRow>,
+    /// Whole hours: they stand in place of what the import has for them.
+    pub whole_hours: Vec<MinuteRow>,
+}
+
+/// What an import has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Brought {
+    /// Start of the oldest point.
+    pub from: Timestamp,
+    /// End of the newest one.
+    pub to: Timestamp,
+    /// How many metrics.
+    pub metrics: u32,
+    /// How many points.
+    pub points: u64,
 }
 
 /// Which events to read. Newest first.
@@ -249,6 +320,29 @@ pub trait StateStore: Send + Sync + 'static {
     async fn history_start(&self, target: &TargetId) -> Result<HistoryStart, StoreError>;
     /// Removes what is past its retention, a bounded number of rows a call.
     async fn upkeep(&self, now: Timestamp, retention: Retention) -> Result<Upkeep, StoreError>;
+
+    /// Begins an import: nothing of it shows until [`StateStore::keep_import`]. One that gives no sign of life for an hour
+    /// is cleared away by upkeep.
+    async fn begin_import(&self, import: &NewImport) -> Result<i64, StoreError>;
+    /// Takes rows of an import in, all or none.
+    async fn stage(&self, import: i64, now: Timestamp, rows: &Staged) -> Result<(), StoreError>;
+    /// Shows an import, all of it at once.
+    async fn keep_import(&self, import: i64, brought: Brought) -> Result<(), StoreError>;
+    /// Takes an import out, kept or not; false when there is none. Its rows are removed by upkeep.
+    async fn drop_import(&self, import: i64) -> Result<bool, StoreError>;
+    /// The kept imports of a target, or of all, oldest point first; at most 1,000.
+    async fn origins(&self, target: Option<&TargetId>) -> Result<Vec<Origin>, StoreError>;
+    /// The moments from `from` until `to` that have a row of this metric, and whether it was measured rather than imported.
+    async fn known(
+        &self,
+        target: &TargetId,
+        metric: MetricId,
+        rows: Rows,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<(Timestamp, bool)>, StoreError>;
+    /// Rows by table, those of history first. Reads all of them: not for a request.
+    async fn row_counts(&self) -> Result<Vec<(&'static str, u64)>, StoreError>;
 
     /// Adds an event. `uid` names the call: one that is sent again because its answer was lost adds nothing.
     async fn add_event(&self, uid: Uuid, event: &NewEvent) -> Result<Event, StoreError>;

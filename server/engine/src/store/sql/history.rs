@@ -1,20 +1,20 @@
 //! Minutes and hours: merged in, and read back on a grid.
 
-use super::{Database, Grid, HistoryStart, MinuteRow, Query, SqlStore, StoreError, Tally, is_taken};
-use crate::store::HOUR_MS;
+use super::{Database, Grid, HistoryStart, MinuteRow, Query, SqlStore, StoreError, Tally, imports, is_taken};
+use crate::store::{HOUR_MS, merge_into};
 use futures::{StreamExt, TryStreamExt, stream};
 use headroom_model::{MetricId, TargetId, Timestamp};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// Rows a statement inserts: seven values each, far below the limits of both databases (32,766 and 65,535).
+/// Keyed a statement inserts: seven values each, far below the limits of both databases (32,766 and 65,535).
 const ROWS_A_STATEMENT: usize = 500;
 /// Metrics read side by side: as many as there are connections to read with.
 const SIDE_BY_SIDE: usize = 4;
 
 /// Tallies by metric and start of minute or hour. Sorted, so that those who write at the same time lock rows in the same
 /// order.
-type Rows = BTreeMap<(i64, i64), Tally>;
+pub(super) type Keyed = BTreeMap<(i64, i64), Tally>;
 
 pub async fn merge(store: &SqlStore, batch: Uuid, target: &TargetId, rows: &[MinuteRow]) -> Result<(), StoreError> {
     let Some(newest) = rows.iter().map(|row| row.at).max() else { return Ok(()) };
@@ -36,27 +36,29 @@ pub async fn merge(store: &SqlStore, batch: Uuid, target: &TargetId, rows: &[Min
 }
 
 /// Combines what has the same key.
-fn gather(rows: impl Iterator<Item = ((i64, i64), Tally)>) -> Rows {
-    let mut gathered = Rows::new();
+pub(super) fn gather(rows: impl Iterator<Item = ((i64, i64), Tally)>) -> Keyed {
+    let mut gathered = Keyed::new();
     for (key, tally) in rows {
         gathered.entry(key).and_modify(|there| there.merge(&tally)).or_insert(tally);
     }
     gathered
 }
 
-fn hours_of(minutes: &Rows) -> Rows {
+fn hours_of(minutes: &Keyed) -> Keyed {
     gather(minutes.iter().map(|((metric, at), value)| ((*metric, Timestamp(*at).floor_to(HOUR_MS).0), *value)))
 }
 
 /// How a table takes rows in: before and behind the values.
-type Merge = (&'static str, &'static str);
+pub(super) type Merge = (&'static str, &'static str);
 
 macro_rules! merge_into {
-    ($table:literal) => {
+    ($table:literal, $owner:literal) => {
         (
-            concat!("INSERT INTO ", $table, " (target, metric, at, total, lowest, highest, samples) VALUES "),
+            concat!("INSERT INTO ", $table, " (", $owner, ", metric, at, total, lowest, highest, samples) VALUES "),
             concat!(
-                " ON CONFLICT (target, metric, at) DO UPDATE SET total = ",
+                " ON CONFLICT (",
+                $owner,
+                ", metric, at) DO UPDATE SET total = ",
                 $table,
                 ".total + excluded.total, lowest = CASE WHEN excluded.lowest < ",
                 $table,
@@ -74,16 +76,25 @@ macro_rules! merge_into {
     };
 }
 
-const MERGE_MINUTES: Merge = merge_into!("minutes");
-const MERGE_HOURS: Merge = merge_into!("hours");
+const MERGE_MINUTES: Merge = merge_into!("minutes", "target");
+const MERGE_HOURS: Merge = merge_into!("hours", "target");
+pub(super) const STAGE_MINUTES: Merge = merge_into!("imported_minutes", "import");
+pub(super) const STAGE_HOURS: Merge = merge_into!("imported_hours", "import");
+/// Whole hours stand in place of what is there.
+pub(super) const STAGE_WHOLE_HOURS: Merge = (
+    STAGE_HOURS.0,
+    " ON CONFLICT (import, metric, at) DO UPDATE SET total = excluded.total, lowest = excluded.lowest, \
+     highest = excluded.highest, samples = excluded.samples",
+);
 
-fn upserts(merge: Merge, target: i64, rows: &Rows) -> Vec<Query> {
+/// Statements that take rows in; `owner` is their target or import.
+pub(super) fn upserts(merge: Merge, owner: i64, rows: &Keyed) -> Vec<Query> {
     let rows: Vec<_> = rows.iter().collect();
     rows.chunks(ROWS_A_STATEMENT)
         .map(|chunk| {
             let mut query = Query::new(merge.0).once();
             for (i, ((metric, at), tally)) in chunk.iter().enumerate() {
-                query.push(if i == 0 { "(" } else { ", (" }).push_bind(target);
+                query.push(if i == 0 { "(" } else { ", (" }).push_bind(owner);
                 query.push(", ").push_bind(*metric).push(", ").push_bind(*at);
                 for value in [tally.sum, tally.min, tally.max] {
                     query.push(", ").push_bind(value);
@@ -97,11 +108,13 @@ fn upserts(merge: Merge, target: i64, rows: &Rows) -> Vec<Query> {
 }
 
 macro_rules! read_slots {
-    ($table:literal) => {
+    ($table:literal, $owner:literal) => {
         concat!(
             "SELECT (at - $3) / $5, sum(total), min(lowest), max(highest), CAST(sum(samples) AS BIGINT) FROM ",
             $table,
-            " WHERE target = $1 AND metric = $2 AND at >= $3 AND at < $4 GROUP BY 1"
+            " WHERE ",
+            $owner,
+            " = $1 AND metric = $2 AND at >= $3 AND at < $4 GROUP BY 1"
         )
     };
 }
@@ -113,10 +126,11 @@ pub async fn tallies(
     grid: &Grid,
 ) -> Result<Vec<Vec<Option<Tally>>>, StoreError> {
     let names: Vec<&str> = metrics.iter().map(|metric| metric.as_str()).collect();
+    let imports = imports::touching(&store.database, target, grid).await?;
     let target = store.targets.find(&store.database, &[target.as_str()]).await?[0];
     let metrics = store.metrics.find(&store.database, &names).await?;
-    // One statement a metric: each is one stretch of the clustered key, and several run side by side.
-    stream::iter(metrics.into_iter().map(|metric| column(&store.database, target, metric, *grid)))
+    // One statement a metric and source: each is one stretch of the clustered key, and several run side by side.
+    stream::iter(metrics.into_iter().map(|metric| column(&store.database, target, &imports, metric, *grid)))
         .buffered(SIDE_BY_SIDE)
         .try_collect()
         .await
@@ -125,14 +139,36 @@ pub async fn tallies(
 async fn column(
     database: &Database,
     target: Option<i64>,
+    imports: &[i64],
     metric: Option<i64>,
     grid: Grid,
 ) -> Result<Vec<Option<Tally>>, StoreError> {
     let mut slots = vec![None; grid.slots];
     // A target or metric without a number was never stored: all gaps.
-    let (Some(target), Some(metric)) = (target, metric) else { return Ok(slots) };
-    let sql = if grid.step_ms % HOUR_MS == 0 { read_slots!("hours") } else { read_slots!("minutes") };
-    let query = Query::new(sql).bind(target).bind(metric).bind(grid.from).bind(grid.end()).bind(grid.step_ms);
+    let Some(metric) = metric else { return Ok(slots) };
+    let (measured, imported) = if grid.step_ms % HOUR_MS == 0 {
+        (read_slots!("hours", "target"), read_slots!("imported_hours", "import"))
+    } else {
+        (read_slots!("minutes", "target"), read_slots!("imported_minutes", "import"))
+    };
+    if let Some(target) = target {
+        read_into(database, measured, target, metric, grid, &mut slots).await?;
+    }
+    for import in imports {
+        read_into(database, imported, *import, metric, grid, &mut slots).await?;
+    }
+    Ok(slots)
+}
+
+async fn read_into(
+    database: &Database,
+    sql: &'static str,
+    owner: i64,
+    metric: i64,
+    grid: Grid,
+    slots: &mut [Option<Tally>],
+) -> Result<(), StoreError> {
+    let query = Query::new(sql).bind(owner).bind(metric).bind(grid.from).bind(grid.end()).bind(grid.step_ms);
     for mut row in database.read(query).await? {
         let slot = row.int()?;
         let tally = Tally {
@@ -142,10 +178,10 @@ async fn column(
             count: u32::try_from(row.count()?).unwrap_or(u32::MAX),
         };
         if let Some(slot) = usize::try_from(slot).ok().and_then(|slot| slots.get_mut(slot)) {
-            *slot = Some(tally);
+            merge_into(slot, &tally);
         }
     }
-    Ok(slots)
+    Ok(())
 }
 
 pub async fn start(database: &Database, target: &TargetId) -> Result<HistoryStart, StoreError> {
@@ -157,7 +193,13 @@ pub async fn start(database: &Database, target: &TargetId) -> Result<HistoryStar
     );
     let mut rows = database.read(query.bind(target.as_str())).await?;
     let row = rows.first_mut().ok_or(sqlx::Error::RowNotFound)?;
-    Ok(HistoryStart { minutes: row.maybe_int()?.map(Timestamp), hours: row.maybe_int()?.map(Timestamp) })
+    let measured = HistoryStart { minutes: row.maybe_int()?.map(Timestamp), hours: row.maybe_int()?.map(Timestamp) };
+    let imported = imports::start(database, target).await?;
+    let older = |one: Option<Timestamp>, other: Option<Timestamp>| one.into_iter().chain(other).min();
+    Ok(HistoryStart {
+        minutes: older(measured.minutes, imported.minutes),
+        hours: older(measured.hours, imported.hours),
+    })
 }
 
 #[cfg(test)]

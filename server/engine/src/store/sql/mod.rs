@@ -6,13 +6,14 @@ mod dictionary;
 mod events;
 mod history;
 mod hot_keys;
+mod imports;
 mod lease;
 mod locks;
 mod operations;
 mod upkeep;
 
 use super::{
-    AuditRow, EventQuery, Grid, HistoryStart, HotKey, MinuteRow, NewAudit, Retention, StateStore, StoreError,
+    AuditRow, Brought, EventQuery, Grid, HistoryStart, HotKey, MinuteRow, NewAudit, NewImport, Retention, Rows, Staged, StateStore, StoreError,
     StoredLock, StoredSession, Tally, Token, Upkeep, User,
     database::{Database, Query, Row},
 };
@@ -22,6 +23,7 @@ use headroom_model::{
     MetricId, Role, TargetId, Timestamp,
     event::{Event, NewEvent},
     operation::Operation,
+    origin::Origin,
 };
 use std::time::Duration;
 use uuid::Uuid;
@@ -94,6 +96,41 @@ impl StateStore for SqlStore {
 
     async fn upkeep(&self, now: Timestamp, retention: Retention) -> Result<Upkeep, StoreError> {
         upkeep::prune(&self.database, now, retention).await
+    }
+
+    async fn begin_import(&self, import: &NewImport) -> Result<i64, StoreError> {
+        imports::begin(&self.database, import).await
+    }
+
+    async fn stage(&self, import: i64, now: Timestamp, rows: &Staged) -> Result<(), StoreError> {
+        imports::stage(self, import, now, rows).await
+    }
+
+    async fn keep_import(&self, import: i64, brought: Brought) -> Result<(), StoreError> {
+        imports::keep(&self.database, import, brought).await
+    }
+
+    async fn drop_import(&self, import: i64) -> Result<bool, StoreError> {
+        imports::take_out(&self.database, import).await
+    }
+
+    async fn origins(&self, target: Option<&TargetId>) -> Result<Vec<Origin>, StoreError> {
+        imports::origins(&self.database, target).await
+    }
+
+    async fn known(
+        &self,
+        target: &TargetId,
+        metric: MetricId,
+        rows: Rows,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<(Timestamp, bool)>, StoreError> {
+        imports::known(self, target, metric, rows, from, to).await
+    }
+
+    async fn row_counts(&self) -> Result<Vec<(&'static str, u64)>, StoreError> {
+        upkeep::row_counts(&self.database).await
     }
 
     async fn add_event(&self, uid: Uuid, event: &NewEvent) -> Result<Event, StoreError> {
