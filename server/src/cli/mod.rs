@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod check;
 pub mod client;
+pub mod history;
 pub mod password;
 pub mod token;
 pub mod triggers;
@@ -72,6 +73,9 @@ enum Command {
     /// Have tables tell of their changes, so that datasets are never older than them
     #[command(subcommand)]
     Triggers(triggers::Command),
+    /// Bring history in from elsewhere, or take it along
+    #[command(subcommand)]
+    History(Box<history::Command>),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -134,6 +138,7 @@ async fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Token(command) => token::run(command, &settings(&common, None)?).await?,
         Command::Cache(command) => cache::run(*command).await?,
         Command::Triggers(command) => triggers::run(command, &settings(&common, None)?).await?,
+        Command::History(command) => history::run(*command, &settings(&common, None)?).await?,
         Command::Openapi => {
             let document = openapi::document(&router::endpoints());
             print(&document.to_pretty_json().map_err(anyhow::Error::from)?)?;

@@ -6,19 +6,22 @@
 
 mod pending;
 mod ring;
-pub mod transfer;
+mod storage;
 #[cfg(test)]
 mod tests;
+pub mod transfer;
 
 use crate::{
     clock::Clock,
-    store::{Grid, HOUR_MS, HistoryStart, MINUTE_MS, MinuteRow, Retention, StateStore, StoreError, Tally},
+    store::{Grid, HOUR_MS, HistoryStart, MINUTE_MS, MinuteRow, Retention, StateStore, StoreError, Tally, Upkeep},
 };
 use headroom_model::{
     MetricId, Sample, TargetId, Timestamp,
     metric::Kind,
+    origin::Origin,
     range::Resolved,
     series::{MAX_POINTS, Series},
+    storage::{Pruned, Storage},
 };
 use pending::Pending;
 use ring::Ring;
@@ -27,9 +30,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+use storage::UpkeepLog;
 use tokio::{
     sync::RwLock,
-    time::{MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +53,7 @@ pub struct History {
     /// Held by a reader while it joins the store with what waits, and by a writer while minutes go from one to the other:
     /// nobody sees them twice or not at all.
     handover: RwLock<()>,
+    upkeep: UpkeepLog,
 }
 
 /// What is kept of a target.
@@ -62,7 +67,14 @@ impl History {
     /// A history over a store.
     #[must_use]
     pub fn new(store: Arc<dyn StateStore>, clock: Clock, retention: Retention) -> Self {
-        History { store, clock, retention, tracks: Mutex::default(), handover: RwLock::new(()) }
+        History {
+            store,
+            clock,
+            retention,
+            tracks: Mutex::default(),
+            handover: RwLock::new(()),
+            upkeep: UpkeepLog::default(),
+        }
     }
 
     /// Takes a sample in: ring and minute. Never waits; bounded.
@@ -202,6 +214,43 @@ impl History {
         Ok(())
     }
 
+    /// One round of upkeep.
+    async fn prune(&self) -> Result<Upkeep, StoreError> {
+        let began = Instant::now();
+        let done = self.store.upkeep(self.clock.now(), self.retention).await?;
+        let at = self.clock.now();
+        let took_ms = began.elapsed().as_secs_f64() * 1000.0;
+        let wait = if done.unfinished { FLUSH_EVERY } else { FLUSH_EVERY * (FLUSHES_AN_UPKEEP + 1) };
+        let next_at = at.plus_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+        let unfinished = done.unfinished;
+        self.upkeep.pruned(Pruned { at, rows: done.rows_pruned, took_ms, unfinished }, next_at);
+        Ok(done)
+    }
+
+    /// What history takes, how long it is kept, and what pruning did.
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn storage(&self, targets: impl IntoIterator<Item = TargetId>) -> Result<Storage, StoreError> {
+        self.upkeep.tell(self, targets).await
+    }
+
+    /// What of a target's history in a range was not measured here, oldest first.
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn origins(&self, target: &TargetId, range: Resolved) -> Result<Vec<Origin>, StoreError> {
+        let mut origins = self.store.origins(Some(target)).await?;
+        origins.retain(|origin| origin.touches(range.from, range.to));
+        Ok(origins)
+    }
+
+    /// How long history is kept.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        self.retention
+    }
+
     /// Flushes every quarter of a minute and keeps the store within its retention, until told to stop; then flushes all,
     /// within two and a half seconds.
     pub async fn run(&self, stop: CancellationToken) {
@@ -226,13 +275,16 @@ impl History {
                 flushes_to_upkeep = flushes_to_upkeep.saturating_sub(1);
                 continue;
             }
-            let Some(upkeep) = stop.run_until_cancelled(self.store.upkeep(self.clock.now(), self.retention)).await
-            else {
-                break;
-            };
+            let Some(upkeep) = stop.run_until_cancelled(self.prune()).await else { break };
             match upkeep {
                 Ok(done) if done.unfinished => {}
-                Ok(_) => flushes_to_upkeep = FLUSHES_AN_UPKEEP,
+                Ok(_) => {
+                    flushes_to_upkeep = FLUSHES_AN_UPKEEP;
+                    let count = self.upkeep.count(&*self.store, self.clock.now());
+                    if stop.run_until_cancelled(count).await.is_none() {
+                        break;
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(%error, "history was not pruned");
                     flushes_to_upkeep = FLUSHES_AN_UPKEEP;

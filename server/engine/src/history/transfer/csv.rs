@@ -36,7 +36,10 @@ impl Columns {
         }
         let find = |name: &str| names.iter().position(|column| column.eq_ignore_ascii_case(name));
         let time = TIME.into_iter().find_map(find).ok_or_else(|| {
-            format!("no column is named time; the header \"{}\" needs time,metric,value or time,<metric>…", shown(header))
+            format!(
+                "no column is named time; the header \"{}\" needs time,metric,value or time,<metric>…",
+                shown(header)
+            )
         })?;
         let figures = FIGURES.map(find);
         let form = match find("metric") {
@@ -132,7 +135,11 @@ fn quoted_field(quoted: &str) -> Result<(Cow<'_, str>, &str), String> {
 
 /// A field as written: in quotes where it must be.
 pub fn escaped(field: &str) -> Cow<'_, str> {
-    if field.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")).into() } else { field.into() }
+    if field.contains(['"', ',', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\"")).into()
+    } else {
+        field.into()
+    }
 }
 
 #[cfg(test)]

@@ -107,7 +107,7 @@ impl Exported {
             self.pieces.pop_front();
         }
         let mut text = String::new();
-        let slots = usize::try_from((until.0 - at.0).max(0).div_ceil(step_ms)).unwrap_or(0);
+        let slots = usize::try_from((until.0 - at.0 + step_ms - 1).max(0) / step_ms).unwrap_or(0);
         if slots == 0 {
             return Ok(Some(text));
         }

@@ -6,8 +6,12 @@
 //! right to *measure* into a store: an import writes tables of its own, and one lock lets one import run at a time.
 
 use super::{Entry, Fault, Format, Reader, Step, names::Names};
-use crate::store::{
-    Brought, HOUR_MS, MINUTE_MS, MinuteRow, NewImport, Retention, Rows, Staged, StateStore, StoreError, Tally, merge_into,
+use crate::{
+    clock::Clock,
+    store::{
+        Brought, HOUR_MS, MINUTE_MS, MinuteRow, NewImport, Retention, Rows, Staged, StateStore, StoreError, Tally,
+        merge_into,
+    },
 };
 use headroom_model::{
     MetricId, Timestamp,
@@ -29,8 +33,9 @@ pub const IMPORTS_MAX: usize = 100;
 const MARGIN_MS: i64 = 2 * MINUTE_MS;
 /// What the clocks of two machines may differ.
 const AHEAD_MS: i64 = 5 * MINUTE_MS;
-/// Longer than any chunk takes.
-const LOCK_TTL: Duration = Duration::from_secs(60);
+/// How long the lock outlives an import that was killed: what the next one waits at most.
+const LOCK_TTL: Duration = Duration::from_secs(20);
+const KEEP_EVERY: Duration = Duration::from_secs(5);
 /// Counters followed at most.
 const COUNTERS_MAX: usize = 10_000;
 const LOCK: &str = "history/import";
@@ -42,8 +47,8 @@ pub enum ImportError {
     /// The file cannot be imported.
     #[error("{0}; nothing was imported")]
     Fault(#[from] Fault),
-    /// Somebody else imports.
-    #[error("{0} is importing history; try again when that has ended")]
+    /// Somebody else imports, or was killed while importing a moment ago.
+    #[error("another import is under way ({0}); try again in half a minute, or when that has ended")]
     Busy(String),
     /// There are too many stretches.
     #[error("{0} has {IMPORTS_MAX} imported stretches; remove one first")]
@@ -56,45 +61,48 @@ pub enum ImportError {
     Store(#[from] StoreError),
 }
 
+/// An import that others are kept from.
+struct Begun {
+    id: i64,
+    holder: Uuid,
+    /// Keeps the lock, however slowly the file comes.
+    keeper: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
 /// An import under way. One that is dropped before its end leaves nothing that shows.
 pub struct Importer {
     store: Arc<dyn StateStore>,
+    clock: Clock,
     what: NewImport,
     retention: Retention,
-    holder: Uuid,
-    /// None in a rehearsal.
-    id: Option<i64>,
+    /// None in a rehearsal, and at the end.
+    begun: Option<Begun>,
     reader: Reader,
     sorter: Sorter,
 }
 
 impl Importer {
-    /// Begins. `what.at` is now; `rehearsal` writes nothing.
+    /// Begins. A rehearsal writes nothing.
     ///
     /// # Errors
     /// Somebody else imports, there are too many stretches, or the store does not answer.
     pub async fn begin(
         store: Arc<dyn StateStore>,
+        clock: Clock,
         what: NewImport,
         format: Option<Format>,
         retention: Retention,
         rehearsal: bool,
     ) -> Result<Self, ImportError> {
-        let holder = Uuid::now_v7();
-        let mut id = None;
-        if !rehearsal {
-            if store.take_lock(LOCK, holder, &what.actor, LOCK_TTL).await?.is_none() {
-                let owner = store.lock(LOCK).await?.map_or_else(|| "somebody".to_owned(), |lock| lock.owner);
-                return Err(ImportError::Busy(owner));
-            }
-            let begun = begin(&*store, &what).await;
-            if begun.is_err() {
-                store.free_lock(LOCK, holder).await?;
-            }
-            id = Some(begun?);
-        }
+        let begun = if rehearsal { None } else { Some(begin(&store, &what).await?) };
         let sorter = Sorter::new(&what, retention);
-        Ok(Importer { store, what, retention, holder, id, reader: Reader::new(format), sorter })
+        Ok(Importer { store, clock, what, retention, begun, reader: Reader::new(format), sorter })
     }
 
     /// Takes the next piece of the file in.
@@ -126,16 +134,16 @@ impl Importer {
         let sorter = &self.sorter;
         let report = ImportReport {
             target: self.what.target.clone(),
-            dry_run: self.id.is_none(),
+            dry_run: self.begun.is_none(),
             lines: self.reader.lines(),
             points: sorter.points,
             metrics: u32::try_from(sorter.metrics.len()).unwrap_or(u32::MAX),
             from: sorter.span.map(|(from, _)| from),
             to: sorter.span.map(|(_, to)| to),
             skipped: sorter.skipped,
-            id: self.id.filter(|_| sorter.span.is_some()),
+            id: self.begun.as_ref().map(|begun| begun.id).filter(|_| sorter.span.is_some()),
         };
-        let Some(id) = self.id else { return Ok(report) };
+        let Some((id, holder)) = self.begun.as_ref().map(|begun| (begun.id, begun.holder)) else { return Ok(report) };
         match sorter.span {
             Some((from, to)) => {
                 let brought = Brought { from, to, metrics: report.metrics, points: report.points };
@@ -143,18 +151,21 @@ impl Importer {
             }
             None => drop(self.store.drop_import(id).await?),
         }
-        self.id = None;
-        self.store.free_lock(LOCK, self.holder).await?;
+        self.begun = None;
+        // It is done: a lock that is not given back runs out.
+        if let Err(error) = self.store.free_lock(LOCK, holder).await {
+            tracing::debug!(%error, "the import's lock was not freed; it runs out");
+        }
         Ok(report)
     }
 
     /// Ends without importing anything. What fails here is cleared away by upkeep.
-    pub async fn give_up(mut self) {
-        let Some(id) = self.id.take() else { return };
-        if let Err(error) = self.store.drop_import(id).await {
+    pub async fn give_up(&mut self) {
+        let Some(begun) = self.begun.take() else { return };
+        if let Err(error) = self.store.drop_import(begun.id).await {
             tracing::debug!(%error, "an import that was given up is left to upkeep");
         }
-        if let Err(error) = self.store.free_lock(LOCK, self.holder).await {
+        if let Err(error) = self.store.free_lock(LOCK, begun.holder).await {
             tracing::debug!(%error, "the import's lock was not freed; it runs out");
         }
     }
@@ -164,11 +175,11 @@ impl Importer {
         let began = Instant::now();
         let chunk = self.sorter.cut();
         let staged = self.accept(chunk).await?;
-        let Some(id) = self.id else { return Ok(()) };
-        if !self.store.renew_lock(LOCK, self.holder, LOCK_TTL).await? {
+        let Some(begun) = &self.begun else { return Ok(()) };
+        if !self.store.renew_lock(LOCK, begun.holder, LOCK_TTL).await? {
             return Err(ImportError::Lost);
         }
-        self.store.stage(id, self.what.at, &staged).await?;
+        self.store.stage(begun.id, self.clock.now(), &staged).await?;
         // Between chunks the writer is free for at least a quarter of the time.
         tokio::time::sleep(began.elapsed() / 3).await;
         Ok(())
@@ -227,22 +238,47 @@ impl Importer {
         Ok(staged)
     }
 
-    async fn known(
-        &self,
-        metric: MetricId,
-        rows: Rows,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<Known, StoreError> {
+    async fn known(&self, metric: MetricId, rows: Rows, from: Timestamp, to: Timestamp) -> Result<Known, StoreError> {
         let mut known = Known::default();
         for (at, measured) in self.store.known(&self.what.target, metric, rows, from, to).await? {
-            if measured { known.measured.insert(at) } else { known.imported.insert(at) };
+            if measured {
+                known.measured.insert(at)
+            } else {
+                known.imported.insert(at)
+            };
         }
         Ok(known)
     }
 }
 
-async fn begin(store: &dyn StateStore, what: &NewImport) -> Result<i64, ImportError> {
+async fn begin(store: &Arc<dyn StateStore>, what: &NewImport) -> Result<Begun, ImportError> {
+    let holder = Uuid::now_v7();
+    if store.take_lock(LOCK, holder, &what.actor, LOCK_TTL).await?.is_none() {
+        let owner = store.lock(LOCK).await?.map_or_else(|| "somebody".to_owned(), |lock| lock.owner);
+        return Err(ImportError::Busy(owner));
+    }
+    match begin_locked(&**store, what).await {
+        Ok(id) => {
+            let store = store.clone();
+            // Ends with the import: `Begun` stops it.
+            let keeper = tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(KEEP_EVERY).await;
+                    if let Err(error) = store.renew_lock(LOCK, holder, LOCK_TTL).await {
+                        tracing::debug!(%error, "the import's lock was not renewed");
+                    }
+                }
+            });
+            Ok(Begun { id, holder, keeper })
+        }
+        Err(error) => {
+            store.free_lock(LOCK, holder).await?;
+            Err(error)
+        }
+    }
+}
+
+async fn begin_locked(store: &dyn StateStore, what: &NewImport) -> Result<i64, ImportError> {
     if store.origins(Some(&what.target)).await?.len() >= IMPORTS_MAX {
         return Err(ImportError::TooMany(what.target.to_string()));
     }
@@ -259,11 +295,7 @@ struct Known {
 impl Known {
     /// Whether there is a row, and whether it was measured.
     fn of(&self, at: Timestamp) -> Option<bool> {
-        if self.measured.contains(&at) {
-            Some(true)
-        } else {
-            self.imported.contains(&at).then_some(false)
-        }
+        if self.measured.contains(&at) { Some(true) } else { self.imported.contains(&at).then_some(false) }
     }
 
     fn hours(&self) -> Known {

@@ -13,11 +13,15 @@ mod moment;
 mod names;
 mod ndjson;
 mod prometheus;
+mod records;
 mod series;
+#[cfg(test)]
+mod tests;
 
 pub use export::{Export, Exported};
 pub use import::{IMPORTS_MAX, ImportError, Importer};
 pub use names::unknown;
+pub use records::records;
 pub use series::{POINTS_MAX, SERIES_MAX, read_series};
 
 use crate::store::Tally;
@@ -285,7 +289,7 @@ fn step(text: &str) -> Result<Step, String> {
 }
 
 #[cfg(test)]
-mod tests {
+mod reading {
     use super::*;
     use proptest::prelude::*;
 
@@ -295,15 +299,7 @@ mod tests {
         let mut found = Vec::new();
         let mut take = |entry: Entry<'_>| {
             let tally = entry.tally;
-            found.push((
-                entry.series.to_owned(),
-                entry.at.0,
-                tally.sum,
-                tally.min,
-                tally.max,
-                tally.count,
-                entry.step,
-            ));
+            found.push((entry.series.to_owned(), entry.at.0, tally.sum, tally.min, tally.max, tally.count, entry.step));
             Ok(())
         };
         let mut reader = Reader::new(format);
@@ -328,7 +324,8 @@ mod tests {
 
     #[test]
     fn rollups_are_read_whole() {
-        let text = "time,metric,value,min,max,sum,count,step\n1795098720,a,2,1,4,6,3,minute\n1795098720,a,2,,,,2,hour\n";
+        let text =
+            "time,metric,value,min,max,sum,count,step\n1795098720,a,2,1,4,6,3,minute\n1795098720,a,2,,,,2,hour\n";
         let found = read(None, text).unwrap();
         assert_eq!(found[0], ("a".into(), 1_795_098_720_000, 6.0, 1.0, 4.0, 3, Step::Minute));
         assert_eq!(found[1], ("a".into(), 1_795_098_720_000, 4.0, 2.0, 2.0, 2, Step::Hour));

@@ -88,7 +88,8 @@ pub async fn origins(database: &Database, target: Option<&TargetId>) -> Result<V
 
 /// The kept imports of a target that have points on a grid.
 pub async fn touching(database: &Database, target: &TargetId, grid: &Grid) -> Result<Vec<i64>, StoreError> {
-    let query = Query::new("SELECT id FROM imports WHERE target = $1 AND kept AND from_at < $2 AND to_at > $3 LIMIT $4");
+    let query =
+        Query::new("SELECT id FROM imports WHERE target = $1 AND kept AND from_at < $2 AND to_at > $3 LIMIT $4");
     let query = query.bind(target.as_str()).bind(grid.end()).bind(grid.from).bind(MOST);
     let rows = database.read(query).await?;
     Ok(rows.into_iter().map(|mut row| row.int()).collect::<Result<_, _>>()?)

@@ -13,8 +13,8 @@ mod operations;
 mod upkeep;
 
 use super::{
-    AuditRow, Brought, EventQuery, Grid, HistoryStart, HotKey, MinuteRow, NewAudit, NewImport, Retention, Rows, Staged, StateStore, StoreError,
-    StoredLock, StoredSession, Tally, Token, Upkeep, User,
+    AuditRow, Brought, EventQuery, Grid, HistoryStart, HotKey, MinuteRow, NewAudit, NewImport, Retention, Rows, Staged,
+    StateStore, StoreError, StoredLock, StoredSession, Tally, Token, Upkeep, User,
     database::{Database, Query, Row},
 };
 use async_trait::async_trait;

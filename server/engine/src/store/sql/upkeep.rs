@@ -37,7 +37,8 @@ pub async fn prune(database: &Database, now: Timestamp, retention: Retention) ->
     database.write(dead.bind(now.plus_millis(-IMPORT_PATIENCE_MS))).await?;
     let shorten = Query::new("UPDATE imports SET from_at = $1 WHERE kept AND from_at < $1");
     database.write(shorten.bind(hours)).await?;
-    for mut row in database.read(Query::new("SELECT id, kept, to_at FROM imports WHERE kept OR touched_at = 0")).await? {
+    for mut row in database.read(Query::new("SELECT id, kept, to_at FROM imports WHERE kept OR touched_at = 0")).await?
+    {
         let (import, kept, to) = (row.int()?, row.flag()?, row.timestamp()?);
         let gone = !kept || to <= hours;
         let all = Timestamp(i64::MAX);
