@@ -2,7 +2,9 @@
 
 use crate::{
     layout::Framed,
-    pages::{CachePage, ConfirmClear, ConfirmReset, ConfirmWarm, LoginPage, Missing, OverviewPage, TrendsPage},
+    pages::{
+        CachePage, ConfirmClear, ConfirmReset, ConfirmWarm, LoginPage, Missing, OverviewPage, SettingsPage, TrendsPage,
+    },
 };
 use leptos::prelude::*;
 use leptos_meta::{Title, provide_meta_context};
@@ -39,6 +41,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/") view={Lazy::<OverviewPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/trends") view={Lazy::<TrendsPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/cache") view={Lazy::<CachePage>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/settings") view={Lazy::<SettingsPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/clear") view={Lazy::<ConfirmClear>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/reset") view={Lazy::<ConfirmReset>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/warm") view={Lazy::<ConfirmWarm>::new()} ssr=SsrMode::Async/>

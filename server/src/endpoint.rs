@@ -97,8 +97,8 @@ impl Endpoint {
 }
 
 /// The routes of all endpoints, each behind its access layer.
-pub fn routes(endpoints: &[Endpoint], web: &Web) -> Router<Web> {
-    endpoints.iter().fold(Router::new(), |router, endpoint| {
+pub fn routes<'a>(endpoints: impl IntoIterator<Item = &'a Endpoint>, web: &Web) -> Router<Web> {
+    endpoints.into_iter().fold(Router::new(), |router, endpoint| {
         let layer = middleware::from_fn_with_state((web.clone(), endpoint.access), authorize);
         // Inside the access layer: what is kept goes to those alone who may ask for it.
         let routes = match endpoint.cached {

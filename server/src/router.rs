@@ -4,7 +4,7 @@ use crate::{
     access::{Access, authorize, forms},
     api::{
         audit, cache, data, document, events, exposition, health, history, invalidation, metrics, operations, pool,
-        probes, requests, session, stats, stream, summary, targets, tokens, trends, users, warmup,
+        probes, requests, session, stats, stream, summary, targets, tokens, transfer, trends, users, warmup,
     },
     assets::IMMUTABLE,
     endpoint::{self, Endpoint, admin, operator, public, scrape, viewer},
@@ -66,6 +66,9 @@ pub fn endpoints() -> Vec<Endpoint> {
         viewer(routes!(metrics::catalogue)),
         viewer(routes!(history::history)).also(&["/metrics/history"]).cached(COSTLY),
         viewer(routes!(trends::csv)).cached(COSTLY),
+        viewer(routes!(transfer::export)),
+        admin(routes!(transfer::import)),
+        viewer(routes!(transfer::storage)).cached(COSTLY),
         viewer(routes!(stream::stream)),
         // For pipelines and people on call
         viewer(routes!(events::list)),
@@ -146,16 +149,20 @@ fn router(endpoints: &[Endpoint], web: Web) -> Router {
         .and(|_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions| {
             headers.get(CACHE_CONTROL).is_none_or(|value| value != IMMUTABLE)
         });
+    // What bounds its body itself stands outside the layer that does so for the others.
+    let (own_bound, others): (Vec<_>, Vec<_>) =
+        endpoints.iter().partition(|endpoint| endpoint.path == transfer::IMPORT);
     Router::new()
-        .merge(endpoint::routes(endpoints, &web))
+        .merge(endpoint::routes(others, &web))
         .merge(browser_forms().route_layer(guard(Access::Public)))
         .merge(pages::routes(&web))
         .route(&format!("{}/{{*name}}", pages::FUNCTIONS), any(pages::function))
         .fallback(pages::fallback)
+        .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
+        .merge(endpoint::routes(own_bound, &web))
         .method_not_allowed_fallback(method_not_allowed)
         // From the inside out: a layer sees what the ones above it made of the answer.
         .layer(from_fn_with_state(web.clone(), response_cache::forget))
-        .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
         .layer(from_fn_with_state(web.clone(), give_up))
         .layer(CatchPanicLayer::custom(problem::from_panic))
         .layer(from_fn(problem::render))
@@ -172,7 +179,11 @@ async fn method_not_allowed() -> WebError {
 
 /// Answers 504 when a handler takes too long; its future is dropped.
 async fn give_up(State(web): State<Web>, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(web.settings.request_timeout, next.run(request)).await {
+    let patience = match request.uri().path() {
+        transfer::IMPORT => transfer::IMPORT_TIMEOUT,
+        _ => web.settings.request_timeout,
+    };
+    match tokio::time::timeout(patience, next.run(request)).await {
         Ok(response) => response,
         Err(_) => WebError::new(Kind::Timeout, "The answer took too long and was given up.").into_response(),
     }

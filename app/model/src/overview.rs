@@ -1,8 +1,8 @@
 //! What the Overview page and the shell around every page show at first paint.
 
 use crate::{
-    Actor, MetricId, Timestamp, event::Event, live::LiveUpdate, operation::Operation, range::Resolved, series::Series,
-    target::TargetInfo,
+    Actor, MetricId, Timestamp, event::Event, live::LiveUpdate, operation::Operation, origin::Origin, range::Resolved,
+    series::Series, target::TargetInfo,
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,9 @@ pub struct Timeline {
     pub events: Vec<Event>,
     /// What the health checks allow, for the metrics that have a check.
     pub limits: Vec<MetricLimits>,
+    /// Stretches of the range that were imported or generated, oldest first.
+    #[serde(default)]
+    pub origins: Vec<Origin>,
 }
 
 /// What a health check allows of a metric, in the metric's unit.

@@ -53,6 +53,20 @@ impl Resolved {
     }
 }
 
+/// The part of a range that history reaches, or the nearest range of the same length where it ends before history begins;
+/// none where history reaches all of it.
+#[must_use]
+pub fn nearest_kept(range: Resolved, starts_at: Timestamp, now: Timestamp) -> Option<Resolved> {
+    if range.from >= starts_at {
+        return None;
+    }
+    if range.to > starts_at {
+        return Some(Resolved { from: starts_at, ..range });
+    }
+    let to = starts_at.plus_millis(range.millis()).min(now.max(starts_at.plus_millis(1)));
+    Some(Resolved { from: starts_at, to, live: false })
+}
+
 /// Why a range was refused; names the end it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RangeError {
@@ -287,7 +301,31 @@ mod tests {
         assert!(resolve("now-3y", "now", NOW).unwrap_err().reason.contains("at most"));
     }
 
+    #[test]
+    fn what_is_kept_of_a_range_is_offered() {
+        let range = |from: i64, to: i64| Resolved { from: Timestamp(from), to: Timestamp(to), live: false };
+        let kept = |from, to| nearest_kept(range(from, to), Timestamp(1_000), Timestamp(1_500));
+        assert_eq!(kept(1_000, 1_200), None);
+        assert_eq!(kept(900, 1_200), Some(range(1_000, 1_200)));
+        assert_eq!(kept(100, 300), Some(range(1_000, 1_200)));
+        assert_eq!(kept(100, 1_000), Some(range(1_000, 1_500)), "not beyond now");
+    }
+
     proptest! {
+        /// What is offered is a range, and history reaches all of it.
+        #[test]
+        fn what_is_offered_works(from in 0_i64..9_000, length in 1_i64..9_000, start in 0_i64..20_000, now in 0_i64..30_000) {
+            let asked = Resolved { from: Timestamp(from), to: Timestamp(from + length), live: false };
+            let start = Timestamp(start);
+            match nearest_kept(asked, start, Timestamp(now)) {
+                Some(offered) => {
+                    prop_assert!(offered.from < offered.to && offered.millis() <= length);
+                    prop_assert_eq!(nearest_kept(offered, start, Timestamp(now)), None);
+                }
+                None => prop_assert!(asked.from >= start),
+            }
+        }
+
         #[test]
         fn never_panics(text in "\\PC{0,50}") {
             let _ = moment(&text, NOW, Edge::End);

@@ -11,6 +11,7 @@ pub mod figure;
 pub mod icon;
 pub mod notices;
 pub mod operation;
+pub mod origin;
 pub mod skeleton;
 pub mod small_chart;
 pub mod sort;

@@ -7,6 +7,7 @@ mod overview;
 mod preview_reset;
 mod reset_statistics;
 mod shell;
+mod storage;
 mod timeline;
 mod trends;
 
@@ -22,6 +23,7 @@ pub use reset_statistics::{PATH as RESET_STATISTICS, reset_statistics};
 pub use shell::shell;
 #[cfg(feature = "ssr")]
 pub use shell::shell_of;
+pub use storage::storage;
 pub use timeline::timeline;
 #[cfg(feature = "ssr")]
 pub use trends::read_trends;
@@ -46,6 +48,7 @@ pub const ROLES: &[(&str, Role)] = &[
     (RESET_STATISTICS, Role::Operator),
     ("/api/fn/shell", Role::Viewer),
     (START_WARMUP, Role::Operator),
+    ("/api/fn/storage", Role::Viewer),
     ("/api/fn/timeline", Role::Viewer),
     ("/api/fn/trends", Role::Viewer),
     ("/api/fn/warmup_status", Role::Viewer),

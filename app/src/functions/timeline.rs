@@ -43,8 +43,9 @@ pub async fn timeline(
     let mut series =
         context.console.history.series_within(&target, &metrics, range, POINTS).await.map_err(unavailable)?;
     let events = context.console.store.events(&query).await.map_err(unavailable)?;
+    let origins = context.console.history.origins(&target, range).await.map_err(unavailable)?;
     series.iter_mut().for_each(shorten);
-    Ok(Timeline { range, series, events, limits: limits_of(&context.console.config.health) })
+    Ok(Timeline { range, series, events, limits: limits_of(&context.console.config.health), origins })
 }
 
 /// Rounds to five significant digits, which is more than a pixel can show.

@@ -6,10 +6,11 @@ use leptos::{ev, prelude::*};
 /// The dialog's id.
 pub const ID: &str = "keyboard";
 
-const KEYS: [(&[&str], &str); 15] = [
+const KEYS: &[(&[&str], &str)] = &[
     (&["g", "o"], "Overview"),
     (&["g", "r"], "Trends"),
     (&["g", "c"], "Cache"),
+    (&["g", ","], "Settings"),
     (&["g", "t"], "Choose the target"),
     (&["t"], "Time range"),
     (&["z"], "Zoom out: twice the range"),
@@ -50,10 +51,10 @@ pub fn KeyboardHelp() -> impl IntoView {
             <div class="body">
                 <dl class="kv">
                     {KEYS
-                        .into_iter()
+                        .iter()
                         .map(|(keys, does)| {
                             view! {
-                                <dt>{does}</dt>
+                                <dt>{*does}</dt>
                                 <dd class="flow" style="justify-content:end;gap:var(--p2)">
                                     {keys.iter().map(|key| view! { <kbd>{*key}</kbd> }).collect_view()}
                                 </dd>

@@ -10,8 +10,12 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_location;
 
 /// A page of the console: path, name, icon.
-const PAGES: &[(&str, &str, Icon)] =
-    &[("/", "Overview", Icon::Gauge), ("/trends", "Trends", Icon::ChartLine), ("/cache", "Cache", Icon::Layers)];
+const PAGES: &[(&str, &str, Icon)] = &[
+    ("/", "Overview", Icon::Gauge),
+    ("/trends", "Trends", Icon::ChartLine),
+    ("/cache", "Cache", Icon::Layers),
+    ("/settings", "Settings", Icon::Settings),
+];
 /// The API's own pages, outside this application.
 const API_DOCS: &str = "/api/docs";
 

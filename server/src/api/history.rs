@@ -9,9 +9,11 @@ use crate::{
     web::Web,
 };
 use axum::extract::State;
+use headroom_engine::history::transfer::unknown;
 use headroom_model::{
     MetricId, TargetId, Timestamp,
     api::{Envelope, FieldError},
+    origin::Origin,
     range::{self, Resolved},
     series::{MAX_POINTS, Series},
 };
@@ -59,8 +61,36 @@ pub struct HistoryReport {
     pub range: Resolved,
     /// When this target's history starts; null when there is none.
     pub starts_at: Option<Timestamp>,
+    /// What is not kept of the range, and the nearest range that works; null when all of it is kept.
+    pub missing: Option<Missing>,
+    /// Stretches of the range that were imported or generated rather than measured here, oldest first.
+    pub origins: Vec<Origin>,
     /// One series a metric, in the order asked.
     pub series: Vec<Series>,
+}
+
+/// A range that reaches back beyond what is kept.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Missing {
+    /// What is missing, and why.
+    pub reason: String,
+    /// The nearest range that history reaches.
+    pub nearest: Resolved,
+}
+
+impl Missing {
+    fn of(range: Resolved, starts_at: Option<Timestamp>, kept_from: Timestamp, now: Timestamp) -> Option<Self> {
+        let starts_at = starts_at?;
+        let nearest = range::nearest_kept(range, starts_at, now)?;
+        let part = if range.to <= starts_at { "All of the range" } else { "The beginning of the range" };
+        let why = if range.from < kept_from {
+            format!("is older than what is kept (since {}; retention.hours_days)", starts_at.to_rfc3339())
+        } else {
+            format!("lies before history starts ({})", starts_at.to_rfc3339())
+        };
+        Some(Missing { reason: format!("{part} {why}."), nearest })
+    }
 }
 
 /// A query that was checked.
@@ -139,18 +169,16 @@ fn before(to: &str, minutes: u64, now: Timestamp) -> Result<Resolved, FieldError
 }
 
 /// The refusal of a metric id, with the id that was probably meant.
-fn unknown_metric(name: &str) -> FieldError {
-    let shown: String = name.chars().take(60).collect();
+pub(super) fn unknown_metric(name: &str) -> FieldError {
     let ids = headroom_model::metric::CATALOGUE.iter().map(|metric| metric.id.as_str());
-    let hint = headroom_engine::nearest::nearest(&shown, ids)
-        .map_or_else(|| "; /api/v1/metrics/catalogue lists all".to_owned(), |id| format!("; did you mean {id}?"));
-    FieldError { field: "metric".into(), reason: format!("\"{shown}\" is not in the catalogue{hint}") }
+    FieldError { field: "metric".into(), reason: unknown(name, ids) }
 }
 
 /// Series over a range
 ///
 /// At most 1,500 points a series, on a regular grid; the step follows from the range. A slot without a measurement is
-/// null. Counts of events add up within a slot, everything else averages.
+/// null. Counts of events add up within a slot, everything else averages. `missing` says when the range reaches back beyond
+/// what is kept; `origins` says what of it was imported or generated.
 #[utoipa::path(get, path = "/api/v1/history", tag = "Figures", params(HistoryQuery), responses((status = 200, body = Envelope<HistoryReport>, description = "One series a metric.")))]
 pub async fn history(
     State(web): State<Web>,
@@ -160,8 +188,11 @@ pub async fn history(
     let Wanted { metrics, range, points } = query.check(web.console.clock.now())?;
     let history = &web.console.history;
     let series = history.series_within(&target, &metrics, range, points);
-    let (series, starts_at) = tokio::try_join!(series, history.starts(&target))?;
-    Ok(Answer(HistoryReport { target, range, starts_at, series }))
+    let (series, starts_at, origins) =
+        tokio::try_join!(series, history.starts(&target), history.origins(&target, range))?;
+    let now = web.console.clock.now();
+    let missing = Missing::of(range, starts_at, history.retention().hours_from(now), now);
+    Ok(Answer(HistoryReport { target, range, starts_at, missing, origins, series }))
 }
 
 #[cfg(test)]

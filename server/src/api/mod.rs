@@ -22,6 +22,7 @@ pub mod stream;
 pub mod summary;
 pub mod targets;
 pub mod tokens;
+pub mod transfer;
 pub mod trends;
 pub mod users;
 pub mod warmup;

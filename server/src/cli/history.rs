@@ -20,8 +20,11 @@ use headroom_model::{
     origin::ImportReport,
     range,
 };
-use std::{io::ErrorKind, path::Path, sync::Arc};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use std::{
+    io::{ErrorKind, Read, Write},
+    path::Path,
+    sync::Arc,
+};
 
 /// What to do with history.
 #[derive(Debug, clap::Subcommand)]
@@ -154,10 +157,10 @@ async fn bring(import: Import, settings: &Settings) -> Result<(), Failure> {
         _ => None,
     };
     let format = import.format.or_else(by_name);
-    let mut file: Box<dyn AsyncRead + Unpin> = if import.file == "-" {
-        Box::new(tokio::io::stdin())
+    let mut file: Box<dyn Read + Send> = if import.file == "-" {
+        Box::new(std::io::stdin())
     } else {
-        let opened = tokio::fs::File::open(&import.file).await;
+        let opened = std::fs::File::open(&import.file);
         Box::new(opened.map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", import.file)))?)
     };
     let named = || match import.file.as_str() {
@@ -170,7 +173,7 @@ async fn bring(import: Import, settings: &Settings) -> Result<(), Failure> {
     let what = NewImport { target, source, generated: false, actor: ACTOR.to_owned(), at: clock.now() };
     let begun = Importer::begin(store.clone(), clock, what.clone(), format, settings.retention, import.dry_run).await;
     let mut importer = begun.map_err(refused)?;
-    let report = match feed(&mut importer, &mut file).await {
+    let report = match feed(&mut importer, &mut *file).await {
         Ok(()) => importer.finish().await.map_err(refused)?,
         Err(failure) => {
             importer.give_up().await;
@@ -188,10 +191,15 @@ async fn bring(import: Import, settings: &Settings) -> Result<(), Failure> {
     tell(&report)
 }
 
-async fn feed(importer: &mut Importer, file: &mut (impl AsyncRead + Unpin + ?Sized)) -> Result<(), Failure> {
+async fn feed(importer: &mut Importer, file: &mut (dyn Read + Send)) -> Result<(), Failure> {
     let mut piece = vec![0; 64 * 1024];
     loop {
-        let length = file.read(&mut piece).await.context("the file cannot be read on; nothing was imported")?;
+        // A pipe may be slow; the lock is kept meanwhile.
+        let read = tokio::task::block_in_place(|| file.read(&mut piece));
+        let length = match read {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            read => read.context("the file cannot be read on; nothing was imported")?,
+        };
         if length == 0 {
             return Ok(());
         }
@@ -256,11 +264,10 @@ async fn take(export: ExportArgs, settings: &Settings) -> Result<(), Failure> {
     });
     let what = Export { target, metrics, from, to, step, format: export.format };
     let mut exported = what.start(history).await.map_err(anyhow::Error::from)?;
-    let mut out = tokio::io::BufWriter::new(tokio::io::stdout());
+    let mut out = std::io::BufWriter::new(std::io::stdout());
     let mut text = exported.head().to_owned();
     loop {
-        let written = out.write_all(text.as_bytes()).await;
-        match written {
+        match out.write_all(text.as_bytes()) {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
             other => other.context("standard output cannot be written")?,
         }
@@ -269,7 +276,7 @@ async fn take(export: ExportArgs, settings: &Settings) -> Result<(), Failure> {
             None => break,
         }
     }
-    match out.flush().await {
+    match out.flush() {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             return Err(anyhow::Error::from(error).context("standard output cannot be written").into());
         }

@@ -6,6 +6,7 @@
 mod announce;
 mod datasets;
 mod load;
+mod past;
 mod servers;
 mod workload;
 
@@ -17,6 +18,7 @@ use crate::{
 use anyhow::Context;
 use clap::Args;
 use headroom_engine::{console::Console, pool::Pools};
+use past::Past;
 use servers::Servers;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use tokio::{
@@ -35,6 +37,9 @@ pub struct DemoArgs {
     /// Start of the random numbers: the same seed makes the same choices
     #[arg(long, value_name = "NUMBER", default_value_t = 7)]
     pub seed: u64,
+    /// Begin without a past: no generated year before the start
+    #[arg(long)]
+    pub no_history: bool,
 }
 
 /// Above this the shop would take more than half a core.
@@ -114,6 +119,11 @@ impl Shop {
         let mut postgres_signal = signal(SignalKind::user_defined1())?;
         let mut redis_signal = signal(SignalKind::user_defined2())?;
         let Ok((address, console)) = ready.await else { return Ok(()) };
+        let past = if self.args.no_history {
+            None
+        } else {
+            Past::begin(console.clone(), self.args.seed).await.context("the demo's past cannot be generated")?
+        };
         let page = format!("http://{address}");
         announce::say(&page, servers);
         let card = announce::Card::new(&self.folder, &page);
@@ -128,6 +138,8 @@ impl Shop {
             .await
             .context("the datasets of the sample shop cannot be prepared")?;
         let workload = self.traffic(servers, console)?;
+        // Ends by itself, or with the demo: it writes in small steps and stops between two of them.
+        let past = past.map(|past| tokio::spawn(past.write(self.stop.clone())));
         loop {
             let toggled = tokio::select! {
                 _ = postgres_signal.recv() => servers.toggle_postgres().await,
@@ -138,6 +150,9 @@ impl Shop {
             if let Err(error) = toggled.and_then(|()| Ok(card.write(servers)?)) {
                 eprintln!("{error:#}");
             }
+        }
+        if let Some(past) = past {
+            past.await.context("the demo's past failed")?;
         }
         if let Some(workload) = workload {
             workload.stop().await;

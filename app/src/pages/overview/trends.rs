@@ -3,7 +3,10 @@
 use super::{store::use_store, words::marks_note};
 use crate::{
     chart::Floor,
-    components::small_chart::{Small, SmallChart},
+    components::{
+        origin::OriginNote,
+        small_chart::{Small, SmallChart},
+    },
     layout::use_frame,
     url,
 };
@@ -36,6 +39,9 @@ pub fn Trends() -> impl IntoView {
         };
         store.present.as_of().unwrap_or_else(marks)
     });
+    let origins = Memo::new(move |_| {
+        store.past.timeline.with(|past| past.as_ref().map(|past| past.origins.clone()).unwrap_or_default())
+    });
     let is_stale = move || store.present.is_stale();
     let row = |charts: &'static [Small], first: bool| {
         let (live, past) = (store.present.live, store.past);
@@ -54,6 +60,7 @@ pub fn Trends() -> impl IntoView {
             </div>
             {row(upper, true)}
             {row(lower, false)}
+            <OriginNote origins now=frame.now/>
         </section>
     }
     .into_any()
