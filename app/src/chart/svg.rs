@@ -23,6 +23,8 @@ const NAMED_GAP_WIDE: f64 = 0.1;
 const TIME_LABELS_WIDE: i64 = 8;
 /// Names beside lines keep this distance, in per cent of the height.
 const NAME_ROOM: f64 = 11.0;
+/// Where data begins later than this share of the range, its lines have no names beside them.
+const LATEST_NAME: f64 = 0.6;
 
 /// One decimal is finer than a pixel at any width we draw.
 fn r1(value: f64) -> f64 {
@@ -178,6 +180,14 @@ fn paint_usual(out: &mut String, plot: &Plot, usual: &Baseline) {
 
 /// Names beside the lines, where each begins; pushed apart where lines run close to each other.
 fn paint_names(out: &mut String, plot: &Plot) {
+    // Where data begins late there is no room after it, and the legend has the names anyway.
+    let first =
+        plot.lines().filter_map(|line| Some(line.series.at(line.series.avg.iter().position(Option::is_some)?))).min();
+    let start = first.map_or(0.0, |at| plot.fraction(at));
+    if start > LATEST_NAME {
+        return;
+    }
+    let start = r1((start * 100.0).max(1.0));
     let mut names: Vec<(f64, &Line)> = plot
         .lines()
         .filter(|line| line.weight != Weight::Before)
@@ -206,7 +216,7 @@ fn paint_names(out: &mut String, plot: &Plot) {
     for ((_, line), top) in names.iter().zip(tops) {
         let _ = write!(
             out,
-            r#"<span class="tag-l" style="inset-inline-start:1%;inset-block-start:{}%;--c:var(--{})">{}</span>"#,
+            r#"<span class="tag-l" style="inset-inline-start:{start}%;inset-block-start:{}%;--c:var(--{})">{}</span>"#,
             r1(top),
             line.color,
             escape(line.name)

@@ -3,7 +3,7 @@
 
 use super::{brush::Brush, lane::Lane, picker::Picker, row::ChartRow};
 use crate::{
-    layout::{Frame, go, use_frame},
+    layout::{Frame, use_frame},
     url,
 };
 use headroom_model::{
@@ -20,12 +20,31 @@ const CSV: &str = "/api/v1/trends.csv";
 #[cfg(feature = "hydrate")]
 const REST: std::time::Duration = std::time::Duration::from_millis(500);
 
-/// Goes to an address; a copy of it can be kept anywhere.
-pub type Navigate = StoredValue<Box<dyn Fn(&str, bool)>, LocalStorage>;
+/// What goes to an address, as something that can be copied. On the server, where nobody goes anywhere, it holds nothing: a
+/// value for one thread alone must not be dropped by another.
+#[derive(Clone, Copy)]
+pub struct Navigate {
+    #[cfg(feature = "hydrate")]
+    to: StoredValue<Box<dyn Fn(&str, bool)>, LocalStorage>,
+}
 
-/// What goes to an address.
-pub fn navigate() -> Navigate {
-    StoredValue::new_local(Box::new(go()))
+impl Navigate {
+    /// From the page around.
+    #[must_use]
+    pub fn here() -> Self {
+        Navigate {
+            #[cfg(feature = "hydrate")]
+            to: StoredValue::new_local(Box::new(crate::layout::go())),
+        }
+    }
+
+    /// Goes to an address. A small change replaces the entry of the history, a deliberate one adds to it.
+    pub fn go(self, href: &str, replace: bool) {
+        #[cfg(feature = "hydrate")]
+        self.to.try_with_value(|to| to(href, replace));
+        #[cfg(not(feature = "hydrate"))]
+        let _ = (href, replace);
+    }
 }
 
 /// Where a pointer is in the element that hears of it: as a share of its width, that width, the element.
@@ -80,7 +99,7 @@ impl Board {
             selection: RwSignal::new(None),
             fixed,
             moves: StoredValue::new(0),
-            navigate: navigate(),
+            navigate: Navigate::here(),
         };
         provide_context(board);
         board
@@ -185,7 +204,7 @@ impl Board {
 
     /// Goes to an address.
     pub fn go(self, href: &str, replace: bool) {
-        self.navigate.try_with_value(|navigate| navigate(href, replace));
+        self.navigate.go(href, replace);
     }
 
     /// Moves the cursor, and names its place in the URL once it rests.

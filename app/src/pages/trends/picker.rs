@@ -1,7 +1,7 @@
 //! Which metrics are drawn: a chip for each chart, a list to add from; which events are marked.
 
 use super::{
-    board::{navigate, use_board},
+    board::{Navigate, use_board},
     presets,
 };
 use crate::{
@@ -78,8 +78,8 @@ fn Switch(group: EventGroup) -> impl IntoView {
             }
         })
     };
-    let navigate = navigate();
-    let switch = move || navigate.with_value(|navigate| navigate(&untrack(href), true));
+    let navigate = Navigate::here();
+    let switch = move || navigate.go(&untrack(href), true);
     // A link is followed by Enter; a switch answers to the space bar as well.
     let space = move |event: ev::KeyboardEvent| {
         if event.key() == " " {

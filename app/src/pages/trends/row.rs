@@ -3,7 +3,7 @@
 #[cfg(feature = "hydrate")]
 use super::board::place;
 use super::{
-    board::{Board, navigate, use_board},
+    board::{Board, Navigate, use_board},
     menu::ChartMenu,
     plots::{self, Drawing, Row, chart_of, figure, series_of, unit_head, value_at},
     table::PointTable,
@@ -247,7 +247,7 @@ fn Legend(
     let step = Memo::new(move |_| board.data.with(|data| data.as_ref().and_then(|data| data.step_ms())));
     let head = move || board.cursor.get().map_or("at".to_owned(), |at| at_words(at, step.get(), today.get()));
     let all = Memo::new(move |_| rows.with(|rows| rows.iter().map(|row| row.key).collect::<Vec<_>>()));
-    let navigate = navigate();
+    let navigate = Navigate::here();
     let row = move |row: Row| {
         let Row { key, name, mark, color, hidden, summary } = row;
         let at = Memo::new(move |_| {
@@ -272,7 +272,7 @@ fn Legend(
             }
             event.prevent_default();
             if !event.shift_key() {
-                return navigate.with_value(|navigate| navigate(&untrack(toggle), true));
+                return navigate.go(&untrack(toggle), true);
             }
             let others = all.get_untracked().into_iter().filter(|other| *other != key).collect::<Vec<LineKey>>();
             let href = untrack(|| {
@@ -288,7 +288,7 @@ fn Legend(
                     view.hidden.remove(&key);
                 })
             });
-            navigate.with_value(|navigate| navigate(&href, true));
+            navigate.go(&href, true);
         };
         let does = if hidden { "Show" } else { "Hide" };
         view! {

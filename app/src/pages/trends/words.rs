@@ -80,10 +80,12 @@ fn past_since(data: &TrendsData, series: &Series, today: Timestamp) -> Option<St
         return None;
     }
     let begin = newest + 1 - run;
-    if begin == 0 || series.at(begin) <= data.range.from {
-        return Some("past its target in the whole range".to_owned());
+    let side = if series.metric.metric().good == Good::Up { "below" } else { "past" };
+    let known = series.avg.iter().position(Option::is_some).unwrap_or(0);
+    if begin <= known || series.at(begin) <= data.range.from {
+        return Some(format!("{side} its target in the whole range"));
     }
-    Some(format!("past its target since {}", format::moment(series.at(begin), today)))
+    Some(format!("{side} its target since {}", format::moment(series.at(begin), today)))
 }
 
 /// Whether points are missing between points.
