@@ -57,6 +57,20 @@ for (const theme of ["light", "dark"]) {
       assert.deepEqual(await findings(page), [], "Clear cache");
     });
   }
+  for (const width of WIDTHS) {
+    test(`Trends, ${theme}, ${width} px`, async (t) => {
+      const page = await openAlive(t, "/trends?compare=previous", { theme, width });
+      assert.deepEqual(await findings(page), []);
+      await page.getByText("Add metric", { exact: true }).click();
+      assert.deepEqual(await findings(page), [], "Add metric");
+      await page.getByText("Add metric", { exact: true }).click();
+      await page.getByTitle("More for Throughput").click();
+      assert.deepEqual(await findings(page), [], "a chart's menu");
+      await page.getByRole("link", { name: "Show as table" }).locator("visible=true").click();
+      await page.getByRole("region", { name: "Points of Throughput" }).waitFor();
+      assert.deepEqual(await findings(page), [], "a chart as table");
+    });
+  }
   for (const path of ["reset?target=shop&scope=statements", "clear?target=shop&scope=all", "warm?target=shop&strategy=CRITICAL_ONLY"]) {
     test(`confirm page, ${path}, ${theme}`, async (t) => {
       const page = await hydrated(await open(t, `/confirm/${path}`, { theme }));

@@ -35,10 +35,10 @@ function measureShift() {
 }
 
 /** What moved while the page came alive, of a load in which no finding came or went. */
-async function shiftOf(page) {
+async function shiftOf(page, path = "/") {
   await page.addInitScript(countRows);
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    await page.goto("/", { waitUntil: "load" });
+    await page.goto(path, { waitUntil: "load" });
     await hydrated(page);
     const shift = await page.evaluate(measureShift);
     if (!shift.rowsChanged) return shift;
@@ -48,6 +48,14 @@ async function shiftOf(page) {
 
 for (const theme of ["light", "dark"]) {
   for (const width of WIDTHS) {
+    test(`Trends, ${width} px, ${theme}`, async (t) => {
+      const page = await open(t, "/trends?compare=previous", { theme, width });
+      const shift = await shiftOf(page, "/trends?compare=previous");
+      const [wide, room] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
+      await picture(page, `trends-${width}-${theme}`);
+      assert.ok(wide <= room, `the page is ${wide} px wide in ${room} px`);
+      assert.ok(shift.sum <= SHIFT_MAX, `layout shifted by ${shift.sum.toFixed(3)}:\n${shift.by.join("\n")}`);
+    });
     test(`${width} px, ${theme}`, async (t) => {
       const page = await open(t, "/", { theme, width });
       const shift = await shiftOf(page);

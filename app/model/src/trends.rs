@@ -8,6 +8,7 @@ use crate::{
     baseline::Baseline,
     event::{Event, EventKind},
     format,
+    origin::Origin,
     overview::MetricLimits,
     range::{MAX_RANGE_MS, Resolved},
     series::Series,
@@ -473,6 +474,9 @@ pub struct TrendsData {
     pub starts: Option<Timestamp>,
     /// The leading line of the first chart over the stretch that the window below moves in.
     pub around: Option<Around>,
+    /// The stretches of the range, and of what it is compared with, that were not measured here.
+    #[serde(default)]
+    pub origins: Vec<Origin>,
     /// What is usual at these hours of the week, of the metrics it is known of.
     #[serde(default)]
     pub baselines: Vec<Baseline>,
@@ -624,6 +628,7 @@ mod tests {
             interval_ms: 5000,
             starts: None,
             around: None,
+            origins: vec![],
             baselines: vec![],
             unknown: vec![],
             left_out: 0,

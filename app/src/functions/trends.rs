@@ -127,6 +127,8 @@ mod read {
         let most = usize::try_from(MAX_EVENTS).unwrap_or(usize::MAX);
         let more_events = events.len() > most;
         events.truncate(most);
+        let drawn = Resolved { from: range.from.plus_millis(-compare.shift_ms(range).unwrap_or(0)), ..range };
+        let origins = console.history.origins(&target, drawn).await.map_err(unavailable)?;
         // Only the lines that lead their charts have a band: more would hide each other.
         let baselines = Vec::new();
         let _ = usual;
@@ -155,6 +157,7 @@ mod read {
             interval_ms: i64::try_from(console.config.collect.live_every.as_millis()).unwrap_or(i64::MAX),
             starts: console.history.starts(&target).await.map_err(unavailable)?,
             around,
+            origins,
             baselines,
             unknown: unknown.collect(),
             left_out: view.left_out,

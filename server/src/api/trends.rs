@@ -183,6 +183,7 @@ mod tests {
             interval_ms: 5000,
             starts: None,
             around: None,
+            origins: vec![],
             baselines: vec![],
             unknown: vec![],
             left_out: 0,

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     components::{
         icon::{Glyph, Icon},
+        origin::OriginNote,
         status::MarkOnly,
     },
     layout::use_frame,
@@ -129,6 +130,8 @@ pub fn Lane() -> impl IntoView {
         })
     });
     let more = Memo::new(move |_| board.data.with(|data| data.as_ref().is_some_and(|data| data.more_events)));
+    let origins =
+        Memo::new(move |_| board.data.with(|data| data.as_ref().map(|data| data.origins.clone()).unwrap_or_default()));
     let step = Memo::new(move |_| board.data.with(|data| data.as_ref().and_then(|data| data.step_ms())));
     let mark = |mark: Mark| {
         let symbol = if mark.alert {
@@ -167,6 +170,7 @@ pub fn Lane() -> impl IntoView {
                 <Show when=move || more.get()>
                     <p class="note">"Only the newest events of this range are marked."</p>
                 </Show>
+                <OriginNote origins now=frame.now/>
             </div>
             <div class="cell note">
                 {at} <kbd>"←"</kbd> " " <kbd>"→"</kbd> {move || if board.cursor.get().is_some() { " move it" } else { "" }}
