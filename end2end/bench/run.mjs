@@ -1,7 +1,7 @@
-// The benchmarks: what watching costs, the cache against its peers in process and over HTTP, an outage of Redis. Prints
-// one table with ratios and writes it to docs/benchmarks.md.
+// The benchmarks: what watching costs, the cache against its peers in process and over HTTP, an outage of Redis, frames a
+// second on Trends. Prints one table with ratios and writes it to docs/benchmarks.md.
 //
-//   node end2end/bench/run.mjs [--quick] [--only cost,cache,http,outage]
+//   node end2end/bench/run.mjs [--quick] [--only cost,cache,http,outage,frames]
 //
 // --quick takes two minutes and proves only that everything works; it and --only write to target/bench/ and leave docs/ alone.
 // HEADROOM_BIN: another binary than the release build. Needs redis-server; peers that are missing are left out and named.
@@ -13,6 +13,7 @@ import { parseArgs } from "node:util";
 import { workFolder } from "../lib/console.mjs";
 import * as cache from "./cache.mjs";
 import * as cost from "./cost.mjs";
+import * as frames from "./frames.mjs";
 import * as http from "./http.mjs";
 import { commit, gaps, lines, page, table } from "./lib/report.mjs";
 import { has, splitCores, startDemo, stopAll } from "./lib/stage.mjs";
@@ -21,7 +22,7 @@ import * as outage from "./outage.mjs";
 // Debian keeps nginx and Varnish where a user's PATH does not look.
 process.env.PATH += ":/usr/sbin";
 
-const PARTS = ["cost", "cache", "http", "outage"];
+const PARTS = ["cost", "cache", "http", "outage", "frames"];
 const root = resolve(import.meta.dirname, "../..");
 
 function fail(sentence) {
@@ -68,7 +69,7 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
 }
 
 const skipped = { missing: "left out by --only" };
-const results = { cost: skipped, cache: skipped, node: skipped, http: skipped, outage: skipped };
+const results = { cost: skipped, cache: skipped, node: skipped, http: skipped, outage: skipped, frames: skipped };
 try {
   if (only.includes("cost")) {
     say("what watching costs");
@@ -86,6 +87,10 @@ try {
     const demo = await startDemo(run, "stage-demo", { pace: 0, cores: run.cores.asking });
     if (others.includes("cache")) {
       results.node = results.cache.missing ? results.cache : await cache.measureNode(run, demo, results.cache);
+    }
+    if (others.includes("frames")) {
+      say("frames a second on Trends");
+      results.frames = await frames.measure(run, demo);
     }
     if (others.includes("http")) results.http = await http.measure(run, demo);
     if (others.includes("outage")) results.outage = await outage.measure(run, demo);

@@ -94,14 +94,25 @@ function outageLines(outage) {
   ];
 }
 
+function frameLines(frames) {
+  if (frames.missing) return [];
+  const { ours, theirs, charts, points } = frames;
+  const what = `Trends, cursor over ${charts} charts × ${exact(points)} points`;
+  const peer = `${frames.peers} connected ECharts`;
+  return [
+    line(`${what}: frames a second`, figure(ours.perSecond), peer, figure(theirs.perSecond), times(ours.perSecond / theirs.perSecond), ["> 50", ours.perSecond > 50]),
+    line(`${what}: p95 between frames`, `${figure(ours.p95Ms)} ms`, peer, `${figure(theirs.p95Ms)} ms`, times(ours.p95Ms / theirs.p95Ms)),
+  ];
+}
+
 /** Every line of what was measured. */
-export function lines({ cost, cache, node, http, outage }) {
-  return [...costLines(cost), ...cacheLines(cache, node), ...httpLines(http), ...outageLines(outage)];
+export function lines({ cost, cache, node, http, outage, frames }) {
+  return [...costLines(cost), ...cacheLines(cache, node), ...httpLines(http), ...outageLines(outage), ...frameLines(frames)];
 }
 
 /** What was not measured, and why. */
-export function gaps({ cost, cache, node, http, outage }) {
-  const parts = { "cost of watching": cost, "caches in one process": cache, bentocache: node, "HTTP": http, "outage of Redis": outage };
+export function gaps({ cost, cache, node, http, outage, frames }) {
+  const parts = { "cost of watching": cost, "caches in one process": cache, bentocache: node, "HTTP": http, "outage of Redis": outage, "frames on Trends": frames };
   const missing = Object.entries(parts).filter(([, part]) => part.missing).map(([name, part]) => [name, part.missing]);
   return [...missing, ...Object.entries(http.absent ?? {})];
 }
@@ -194,6 +205,19 @@ ${answers(outage.after)}, with ${figure(outage.after.loadsPerSecond)} calls of t
 `;
 }
 
+function howFrames({ frames }) {
+  if (frames.missing) return "";
+  const gap = (it) => `${figure(it.longestMs)} ms`;
+  return `## Frames on Trends
+
+\`end2end/bench/frames.mjs\`: Chromium ${frames.chromium}, headless, without a graphics card, a page of 1440 × 2000 pixels. The pointer goes
+to and fro over one chart for ${frames.seconds} s; every chart, dot and figure at the cursor follows. Frames: DrawFrame in the browser's own
+trace. Longest between two: ${gap(frames.ours)}; ECharts ${gap(frames.theirs)}. The ECharts beside it draw as many points as SVG with a
+tooltip, joined by \`connect\`, as the other pages do. Decision 15.
+
+`;
+}
+
 /** The whole page. */
 export function page(results, run) {
   const missing = gaps(results).map(([name, why]) => `- ${name}: not measured: ${why}`);
@@ -213,5 +237,5 @@ A ratio is Headroom's figure divided by the peer's: below 1 is less time, above 
 ${run.quick ? "\n**A quick run: it shows that everything works. Its figures mean nothing.**\n" : ""}
 ${table(lines(results))}
 ${missing.length > 0 ? `\n${missing.join("\n")}\n` : ""}
-${cost}${howMemory(results)}${howHttp(results, run)}${howOutage(results)}`.trimEnd() + "\n";
+${cost}${howMemory(results)}${howHttp(results, run)}${howOutage(results)}${howFrames(results)}`.trimEnd() + "\n";
 }
