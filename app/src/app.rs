@@ -3,7 +3,8 @@
 use crate::{
     layout::Framed,
     pages::{
-        CachePage, ConfirmClear, ConfirmReset, ConfirmWarm, LoginPage, Missing, OverviewPage, SettingsPage, TrendsPage,
+        CachePage, ConfirmClear, ConfirmReset, ConfirmShare, ConfirmWarm, LoginPage, Missing, OverviewPage,
+        SettingsPage, SharedPage, TrendsPage,
     },
 };
 use leptos::prelude::*;
@@ -37,6 +38,7 @@ pub fn App() -> impl IntoView {
         <Router>
             <Routes fallback=|| view! { <Missing/> }>
                 <Route path=path!("/login") view={Lazy::<LoginPage>::new()} ssr=SsrMode::Async/>
+                <Route path=path!("/s/:id") view={Lazy::<SharedPage>::new()} ssr=SsrMode::Async/>
                 <ParentRoute path=path!("") view=Framed ssr=SsrMode::Async>
                     <Route path=path!("/") view={Lazy::<OverviewPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/trends") view={Lazy::<TrendsPage>::new()} ssr=SsrMode::Async/>
@@ -44,6 +46,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/settings") view={Lazy::<SettingsPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/clear") view={Lazy::<ConfirmClear>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/reset") view={Lazy::<ConfirmReset>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/confirm/share") view={Lazy::<ConfirmShare>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/warm") view={Lazy::<ConfirmWarm>::new()} ssr=SsrMode::Async/>
                 </ParentRoute>
             </Routes>

@@ -139,6 +139,31 @@ impl From<headroom_engine::actions::ActionError> for AppError {
 }
 
 #[cfg(feature = "ssr")]
+impl From<headroom_engine::shares::ShareError> for AppError {
+    fn from(error: headroom_engine::shares::ShareError) -> Self {
+        use headroom_engine::shares::ShareError;
+        let code = match &error {
+            ShareError::Unknown | ShareError::Expired(_) => ErrorCode::NotFound,
+            ShareError::SignIn => ErrorCode::Unauthenticated,
+            ShareError::Forbidden(role) => return AppError::forbidden(*role).answered(),
+            ShareError::NotYours(_) => ErrorCode::Forbidden,
+            ShareError::Revoked(_) | ShareError::Full => ErrorCode::Refused,
+            ShareError::Title | ShareError::TooLarge(_) => ErrorCode::Invalid,
+            ShareError::Store(cause) => {
+                tracing::error!(%cause, "the state store did not answer for a snapshot");
+                return AppError::new(ErrorCode::Unavailable, "The state store does not answer.").answered();
+            }
+            cause => {
+                tracing::error!(%cause, "a snapshot was not made or opened");
+                return AppError::internal().answered();
+            }
+        };
+        let said = error.to_string();
+        AppError::new(code, format!("{}{}.", said[..1].to_uppercase(), &said[1..])).answered()
+    }
+}
+
+#[cfg(feature = "ssr")]
 impl From<headroom_engine::operations::OperationError> for AppError {
     fn from(error: headroom_engine::operations::OperationError) -> Self {
         use headroom_engine::operations::OperationError;

@@ -20,6 +20,8 @@ mod layout;
 mod live;
 mod pages;
 #[cfg(feature = "ssr")]
+mod preview;
+#[cfg(feature = "ssr")]
 mod shell;
 mod url;
 
@@ -27,5 +29,7 @@ pub use app::App;
 #[cfg(feature = "ssr")]
 pub use context::{Assets, PageContext, Theme};
 pub use error::{AppError, ErrorCode};
+#[cfg(feature = "ssr")]
+pub use preview::{card, neutral_card};
 #[cfg(feature = "ssr")]
 pub use shell::shell;

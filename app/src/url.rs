@@ -3,8 +3,10 @@
 use headroom_model::{
     Timestamp,
     range::{self, DEFAULT_FROM, DEFAULT_TO, PRESETS, RangeError, Resolved},
+    share::Share,
+    trends::{HIDE, WITHOUT},
 };
-use leptos_router::params::ParamsMap;
+use leptos_router::{location::Url, params::ParamsMap};
 
 /// The value of `refresh` that holds the page still.
 pub const OFF: &str = "off";
@@ -106,6 +108,24 @@ pub fn href(path: &str, query: &ParamsMap, changes: &[(&'static str, Option<&str
     out
 }
 
+/// The link to a snapshot: what is hidden in the view it was taken of is hidden there at first.
+#[must_use]
+pub fn snapshot(share: &Share) -> String {
+    let view = parse(&share.view);
+    let kept: ParamsMap = [HIDE, WITHOUT].into_iter().filter_map(|key| Some((key, view.get(key)?))).collect();
+    href(&share.id.path(), &kept, &[])
+}
+
+/// The query of an address as text (`target=orders&from=now-6h`), read. At most so many keys count.
+#[must_use]
+pub fn parse(query: &str) -> ParamsMap {
+    /// More than any page of ours has.
+    const KEYS: usize = 40;
+    let unescape = |text: &str| Url::unescape(&text.replace('+', " "));
+    let pairs = query.trim_start_matches('?').split('&').filter(|pair| !pair.is_empty()).take(KEYS);
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(k, v)| (unescape(k), unescape(v))).collect()
+}
+
 /// Percent-encodes a key or value, the same on both sides (the router's own differs between server and browser).
 fn escape(out: &mut String, text: &str) {
     for byte in text.bytes() {
@@ -192,6 +212,13 @@ mod tests {
     fn values_are_escaped() {
         let link = href("/", &ParamsMap::new(), &[("from", Some("yesterday 09:00&x=\"<"))]);
         assert_eq!(link, "/?from=yesterday%2009:00%26x%3D%22%3C");
+    }
+
+    #[test]
+    fn a_query_is_read_as_it_is_written() {
+        let q = query(&[("from", "yesterday 09:00&x=\"<"), ("m", "a:b/c"), ("target", "orders")]);
+        assert_eq!(parse(href("", &q, &[]).trim_start_matches('?')), q);
+        assert_eq!(parse("from=now-6h&from=+now&&x").get("from").as_deref(), Some(" now"));
     }
 
     #[test]

@@ -72,32 +72,33 @@ export async function startDemo({ binary, work, log }) {
 
 /**
  * `headroom serve` over the demo's servers, with its own state. `users` maps names to [role, password]; without any it is
- * open. `targets` names what is watched: the demo's servers under each of these names. `config` is more of its
- * configuration, in TOML. `stop()` and `start()` keep address and state.
+ * open. `targets` names what is watched: the demo's servers under each of these names. `head` and `config` are more of its
+ * configuration, in TOML, before and after the targets. `stop()` and `start()` keep address and state; `file` is the configuration, where there is one.
  */
-export async function serve(site, name, { users = {}, targets = [], config = "" } = {}) {
+export async function serve(site, name, { users = {}, targets = [], head = "", config = "" } = {}) {
   const { binary, results, work, demo } = site;
   const url = `http://127.0.0.1:${await freePort()}`;
   const state = ["--data-dir", join(work, name)];
   const env = { DATABASE_URL: demo.postgresUrl, ...(demo.redisUrl && { REDIS_URL: demo.redisUrl }) };
   const log = join(results, `${name}.log`);
   const settings = [];
+  const file = join(work, `${name}.toml`);
   if (targets.length > 0 || config) {
-    const file = join(work, `${name}.toml`);
     const redis = demo.redisUrl ? `redis_url = "${demo.redisUrl}"\n` : "";
     const section = (id) => `[[targets]]\nid = "${id}"\ndatabase_url = "${demo.postgresUrl}"\n${redis}`;
-    writeFileSync(file, [...targets.map(section), config].join("\n"), { mode: 0o600 });
+    writeFileSync(file, [head, ...targets.map(section), config].join("\n"), { mode: 0o600 });
     settings.push("--config", file);
   }
   for (const [user, [role, password]] of Object.entries(users)) {
     const file = join(work, `${name}-${user}`);
     writeFileSync(file, `${password}\n`, { mode: 0o600 });
-    const args = ["user", "add", user, "--role", role, "--password-file", file, ...state];
+    const args = ["user", "add", user, "--role", role, "--password-file", file, ...settings, ...state];
     execFileSync(binary, args, { env: { ...process.env, ...env }, stdio: ["ignore", "ignore", "inherit"] });
   }
   let child;
   const console = {
     url,
+    file,
     start: async () => {
       child = start(binary, ["serve", "--listen", url.replace("http://", ""), ...settings, ...state], { log, env });
       await wait(child, name, async () => (await fetch(`${url}/api/v1/ready`)).ok, log);

@@ -1,25 +1,28 @@
 //! Pages and server functions: the bridge to `headroom-app`.
 
+pub mod preview;
+pub mod shared;
+
 use crate::{
     access::{self, Access, Caller, authorize, forms},
     http::{
         cookie,
         error::{Kind, WebError},
         extract::read_form,
-        headers::page_policy,
+        headers::{NOBODY, page_policy},
     },
     web::Web,
 };
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, Uri, header, request::Parts},
     middleware::from_fn_with_state,
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
 use headroom_app::{App, PageContext, functions::ROLES, shell};
-use headroom_model::{Actor, Role, access::Proof};
+use headroom_model::{Actor, Role, access::Proof, share::Shown};
 use leptos::{
     config::LeptosOptions,
     nonce::use_nonce,
@@ -31,11 +34,13 @@ use leptos_axum::{
     render_app_async_with_context, render_route_with_context,
 };
 use serde::Deserialize;
+use std::sync::Arc;
 
 /// Where server functions answer.
 pub const FUNCTIONS: &str = "/api/fn";
 
 const LOGIN: &str = "/login";
+const TRENDS: &str = "/trends";
 
 /// The page routes as the application declares them, each behind its access layer.
 pub fn routes(web: &Web) -> Router<Web> {
@@ -44,6 +49,10 @@ pub fn routes(web: &Web) -> Router<Web> {
         let path = listing.path();
         let layer = from_fn_with_state((web.clone(), access_of(path)), authorize);
         let listings = listings.clone();
+        if path == shared::ROUTE {
+            let handler = move |State(web): State<Web>, request: Request| shared::page(web, listings, request);
+            return router.route(path, get(handler).route_layer(layer));
+        }
         let handler = move |State(web): State<Web>, request: Request| page(web, listings, request);
         router.route(path, get(handler).route_layer(layer))
     })
@@ -58,7 +67,17 @@ pub fn listings() -> Vec<AxumRouteListing> {
 /// Who may see a page. Pages show figures; what they let someone do is up to the server functions.
 #[must_use]
 pub fn access_of(path: &str) -> Access {
-    if path == LOGIN { Access::Public } else { Access::Page(Role::Viewer) }
+    // Who may open a snapshot, its audience says: `shared` looks before it renders.
+    if matches!(path, LOGIN | shared::ROUTE) { Access::Public } else { Access::Page(Role::Viewer) }
+}
+
+/// Who may put a page into a frame: nobody, unless it is asked for to be embedded; then the sites of the configuration.
+fn ancestors(web: &Web, uri: &Uri) -> String {
+    let embeds = uri.path() == TRENDS || uri.path().starts_with(shared::PREFIX);
+    if !(embeds && shared::is_embedded(uri)) {
+        return NOBODY.to_owned();
+    }
+    std::iter::once("'self'").chain(web.settings.embed_origins.iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
 }
 
 /// The role a server function needs; none when it is not on the list, and then nobody may call it.
@@ -81,9 +100,20 @@ async fn page(web: Web, listings: Vec<AxumRouteListing>, request: Request) -> Re
         let Next { next } = read_form(query.as_bytes()).unwrap_or_default();
         return Redirect::to(forms::safe_next(&next)).into_response();
     }
+    render(&web, listings, caller, None, request).await
+}
+
+/// Renders the page of a request. `shared` is what stands at the address of a snapshot.
+async fn render(
+    web: &Web,
+    listings: Vec<AxumRouteListing>,
+    caller: Option<Caller>,
+    shared: Option<Arc<Shown>>,
+    request: Request,
+) -> Response {
     let (parts, body) = request.into_parts();
-    let rendering = match Rendering::prepare(&web, caller, &parts.headers).await {
-        Ok(rendering) => rendering,
+    let rendering = match Rendering::prepare(web, caller, &parts).await {
+        Ok(rendering) => Rendering { shared, ..rendering },
         Err(error) => return error.into_response(),
     };
     let (context, document) = rendering.split();
@@ -110,7 +140,7 @@ pub async fn fallback(State(web): State<Web>, request: Request) -> Response {
         Ok(caller) => caller,
         Err(refusal) => return refusal,
     };
-    let rendering = match Rendering::prepare(&web, caller, &parts.headers).await {
+    let rendering = match Rendering::prepare(&web, caller, &parts).await {
         Ok(rendering) => rendering,
         Err(error) => return error.into_response(),
     };
@@ -136,7 +166,7 @@ pub async fn function(State(web): State<Web>, request: Request) -> Response {
         Ok(caller) => caller,
         Err(refusal) => return refusal,
     };
-    let rendering = match Rendering::prepare(&web, caller, &parts.headers).await {
+    let rendering = match Rendering::prepare(&web, caller, &parts).await {
         Ok(rendering) => rendering,
         Err(error) => return error.into_response(),
     };
@@ -151,10 +181,14 @@ struct Rendering {
     /// Whether the caller is known. The login page of a stranger is rendered without the context, so that no server
     /// function can answer inside it.
     is_known: bool,
+    /// What stands at the address of a snapshot. A stranger's page is given this and nothing else.
+    shared: Option<Arc<Shown>>,
+    /// Who may put the page into a frame.
+    ancestors: String,
 }
 
 impl Rendering {
-    async fn prepare(web: &Web, caller: Option<Caller>, headers: &HeaderMap) -> Result<Self, WebError> {
+    async fn prepare(web: &Web, caller: Option<Caller>, request: &Parts) -> Result<Self, WebError> {
         let assets = web.dist.assets().await?;
         let is_known = caller.is_some();
         let caller = caller.unwrap_or_else(|| Caller {
@@ -166,9 +200,9 @@ impl Rendering {
             actor: caller.actor,
             origin: caller.origin,
             assets,
-            theme: cookie::theme(headers),
+            theme: cookie::theme(&request.headers),
         };
-        Ok(Rendering { context, is_known })
+        Ok(Rendering { context, is_known, shared: None, ancestors: ancestors(web, &request.uri) })
     }
 
     /// The function that provides the Leptos context, and the one that makes the document.
@@ -178,17 +212,20 @@ impl Rendering {
         impl Fn() + Clone + Send + Sync + 'static,
         impl Fn() -> leptos::prelude::AnyView + Clone + Send + Sync + 'static,
     ) {
-        let Rendering { context, is_known } = self;
+        let Rendering { context, is_known, shared, ancestors } = self;
         let provided = context.clone();
         let provide = move || {
             if is_known {
                 provide_context(provided.clone());
             }
+            if let Some(shared) = &shared {
+                provide_context(shared.clone());
+            }
         };
         let document = move || {
             use leptos::prelude::IntoAny;
             let nonce = use_nonce().map(|nonce| nonce.to_string());
-            let policy = HeaderValue::from_str(&page_policy(nonce.as_deref()));
+            let policy = HeaderValue::from_str(&page_policy(nonce.as_deref(), &ancestors));
             if let (Ok(policy), Some(options)) = (policy, use_context::<ResponseOptions>()) {
                 options.insert_header(header::CONTENT_SECURITY_POLICY, policy);
             }

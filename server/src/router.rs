@@ -4,7 +4,7 @@ use crate::{
     access::{Access, authorize, forms},
     api::{
         audit, cache, data, document, events, exposition, health, history, invalidation, metrics, operations, pool,
-        probes, requests, session, stats, stream, summary, targets, tokens, transfer, trends, users, warmup,
+        probes, requests, session, shares, stats, stream, summary, targets, tokens, transfer, trends, users, warmup,
     },
     assets::IMMUTABLE,
     endpoint::{self, Endpoint, admin, operator, public, scrape, viewer},
@@ -19,7 +19,7 @@ use axum::{
     http::{Extensions, HeaderMap, StatusCode, Version, header::CACHE_CONTROL},
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::{any, post},
+    routing::{any, get, post},
 };
 use futures::future::BoxFuture;
 use std::{sync::Arc, time::Duration};
@@ -93,6 +93,12 @@ pub fn endpoints() -> Vec<Endpoint> {
         operator(routes!(warmup::start)).also(&["/metrics/cache/warmup", "/api/v1/performance/cache/warm"]),
         operator(routes!(warmup::stop)).also(&["/metrics/cache/warmup"]),
         viewer(routes!(warmup::status)).also(&["/metrics/cache/warmup/status"]),
+        // For colleagues
+        viewer(routes!(shares::list)),
+        viewer(routes!(shares::create)),
+        // Who may open a snapshot, its audience says.
+        public(routes!(shares::open)),
+        viewer(routes!(shares::revoke)),
         // The console itself
         viewer(routes!(requests::performance)).also(&["/api/performance/stats"]).cached(LIVE),
         viewer(routes!(pool::lanes)).also(&[
@@ -125,6 +131,13 @@ fn browser_forms() -> Router<Web> {
         .route("/theme", post(forms::theme))
 }
 
+/// Pictures of links, for chats and mail programs, which never sign in.
+fn pictures() -> Router<Web> {
+    Router::new()
+        .route(pages::preview::ROUTE, get(pages::preview::of_share))
+        .route(pages::preview::NEUTRAL, get(pages::preview::neutral))
+}
+
 /// Everything the console answers.
 pub fn app(web: &Web) -> impl Fn(Request) -> BoxFuture<'static, Response> + Clone + Send + Sync + 'static {
     let endpoints = endpoints();
@@ -155,6 +168,7 @@ fn router(endpoints: &[Endpoint], web: Web) -> Router {
     Router::new()
         .merge(endpoint::routes(others, &web))
         .merge(browser_forms().route_layer(guard(Access::Public)))
+        .merge(pictures().route_layer(guard(Access::Public)))
         .merge(pages::routes(&web))
         .route(&format!("{}/{{*name}}", pages::FUNCTIONS), any(pages::function))
         .fallback(pages::fallback)

@@ -43,7 +43,12 @@ pub async fn serve(
         console.shutdown().await;
         return Err(failure);
     }
-    let web_settings = WebSettings { listen: address, request_timeout: REQUEST_TIMEOUT, keep_alive: KEEP_ALIVE };
+    let web_settings = WebSettings {
+        listen: address,
+        request_timeout: REQUEST_TIMEOUT,
+        keep_alive: KEEP_ALIVE,
+        embed_origins: settings.share.embed_origins,
+    };
     let web = Web::new(console.clone(), Dist::find(settings.dist), web_settings, stop.clone());
     tracing::info!(%address, targets = console.targets().len(), store = console.store.backend(), "listening");
     ready(address, &console);

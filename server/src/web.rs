@@ -5,6 +5,7 @@ use crate::{
     gateway::Addresses,
     http::response_cache::{self, ResponseCache},
     openapi,
+    pages::preview::Previews,
     router::endpoints,
 };
 use headroom_engine::console::Console;
@@ -17,7 +18,7 @@ use utoipa::openapi::OpenApi;
 pub const MAX_STREAMS: usize = 256;
 
 /// How the HTTP side behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebSettings {
     /// Where the listener is bound. Decides whether open access is possible at all.
     pub listen: SocketAddr,
@@ -25,6 +26,8 @@ pub struct WebSettings {
     pub request_timeout: Duration,
     /// Between two comments that keep an idle live feed alive.
     pub keep_alive: Duration,
+    /// Sites whose pages may embed shared views.
+    pub embed_origins: Vec<String>,
 }
 
 /// The context of the HTTP side: cheap to clone, one a process.
@@ -40,6 +43,8 @@ pub struct Web {
     pub document: Arc<OpenApi>,
     /// Answers of heavy reads, kept for a moment.
     pub responses: ResponseCache,
+    /// Pictures of links.
+    pub previews: Previews,
     /// What was asked of datasets, by address.
     pub addresses: Addresses,
     /// One permit an open live feed.
@@ -65,6 +70,7 @@ impl Web {
             settings,
             document,
             responses,
+            previews: Previews::new(),
             addresses: Addresses::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             stop,

@@ -23,6 +23,7 @@ pub mod overview;
 pub mod range;
 pub mod sample;
 pub mod series;
+pub mod share;
 pub mod storage;
 pub mod target;
 pub mod timestamp;

@@ -7,10 +7,12 @@
 mod append;
 #[cfg(feature = "hydrate")]
 pub mod binding;
+#[cfg(feature = "ssr")]
+pub mod card;
 mod gaps;
 #[cfg(any(feature = "hydrate", test))]
 mod option;
-#[cfg(any(feature = "hydrate", test))]
+#[cfg(any(feature = "hydrate", feature = "ssr", test))]
 pub mod picture;
 mod scale;
 mod svg;
@@ -84,7 +86,7 @@ impl Weight {
     }
 
     /// Width in pixels.
-    #[cfg(any(feature = "hydrate", test))]
+    #[cfg(any(feature = "hydrate", feature = "ssr", test))]
     fn width(self) -> f64 {
         match self {
             Weight::Thin => 1.15,

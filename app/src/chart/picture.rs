@@ -8,6 +8,7 @@ use std::fmt::Write;
 
 /// Width of a picture in pixels.
 pub const WIDTH: u32 = 1200;
+#[cfg(any(feature = "hydrate", test))]
 const HEAD: u32 = 64;
 const CHART: u32 = 260;
 const PLOT_TOP: u32 = 34;
@@ -16,6 +17,7 @@ const LEFT: u32 = 72;
 const RIGHT: u32 = 24;
 
 /// A picture and its height in pixels.
+#[cfg(any(feature = "hydrate", test))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
     /// The drawing, a complete SVG document.
@@ -25,6 +27,7 @@ pub struct Picture {
 }
 
 /// Draws charts below each other under a heading: what, of which target, over which range.
+#[cfg(any(feature = "hydrate", test))]
 #[must_use]
 pub fn picture(heading: &str, note: &str, plots: &[Plot]) -> Picture {
     let count = u32::try_from(plots.len()).unwrap_or(u32::MAX).clamp(1, 20);
@@ -38,25 +41,45 @@ pub fn picture(heading: &str, note: &str, plots: &[Plot]) -> Picture {
     );
     for (i, plot) in (0..count).zip(plots) {
         let _ = write!(out, r#"<g transform="translate(0 {})">"#, HEAD + CHART * i);
-        chart(&mut out, plot);
+        chart(&mut out, plot, Area { width: WIDTH, plot: PLOT, keys: usize::MAX, times: usize::MAX });
         out.push_str("</g>");
     }
     out.push_str("</svg>");
     Picture { svg: out, height }
 }
 
-fn chart(out: &mut String, plot: &Plot) {
-    let width = WIDTH - LEFT - RIGHT;
+/// Where a chart is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Area {
+    /// Its width, labels included.
+    pub width: u32,
+    /// The height of the plot alone.
+    pub plot: u32,
+    /// How many lines are named beside the heading.
+    pub keys: usize,
+    /// How many times are named below the plot.
+    pub times: usize,
+}
+
+impl Area {
+    /// What lies above and below the plot.
+    pub const AROUND: u32 = CHART - PLOT;
+}
+
+/// Draws a chart with its heading, from the origin on.
+pub(super) fn chart(out: &mut String, plot: &Plot, area: Area) {
+    let whole = area.width;
+    let width = whole - LEFT - RIGHT;
     let x = |fraction: f64| f64::from(LEFT) + fraction * f64::from(width);
-    let y = |percent: f64| f64::from(PLOT_TOP) + percent / 100.0 * f64::from(PLOT);
+    let y = |percent: f64| f64::from(PLOT_TOP) + percent / 100.0 * f64::from(area.plot);
     let unit = plot.unit();
     let _ = write!(
         out,
         r#"<text x="24" y="20" font-size="15" font-weight="600" fill="var(--ink)">{}</text>"#,
         escape(plot.name)
     );
-    let mut key = f64::from(WIDTH - RIGHT);
-    for line in plot.lines().collect::<Vec<_>>().into_iter().rev() {
+    let mut key = f64::from(whole - RIGHT);
+    for line in plot.lines().take(area.keys).collect::<Vec<_>>().into_iter().rev() {
         let newest = format::value_or_missing(line.series.summary().map(|summary| summary.last), unit);
         let words = format!("{} {newest}", line.name);
         let _ = write!(
@@ -72,7 +95,7 @@ fn chart(out: &mut String, plot: &Plot) {
         let _ = write!(
             out,
             r#"<path d="M{LEFT} {at:.1}H{}" stroke="var(--line)"/><text x="{}" y="{:.1}" text-anchor="end" fill="var(--ink-3)" font-size="11">{}</text>"#,
-            WIDTH - RIGHT,
+            whole - RIGHT,
             LEFT - 8,
             at + 4.0,
             escape(&format::axis(tick, plot.scale.max, unit))
@@ -82,16 +105,18 @@ fn chart(out: &mut String, plot: &Plot) {
         let color = if mark.alert { "critical" } else { "ink-3" };
         let _ = write!(
             out,
-            r#"<path d="M{:.1} {PLOT_TOP}v{PLOT}" stroke="var(--{color})" stroke-dasharray="1.5 2.5"/>"#,
-            x(plot.fraction(mark.at))
+            r#"<path d="M{:.1} {PLOT_TOP}v{}" stroke="var(--{color})" stroke-dasharray="1.5 2.5"/>"#,
+            x(plot.fraction(mark.at)),
+            area.plot
         );
     }
     for gap in gaps(&plot.lead.series, plot.from, plot.to).iter().filter(|gap| !gap.leading) {
         let (start, end) = (x(plot.fraction(gap.from)), x(plot.fraction(gap.to)));
         let _ = write!(
             out,
-            r#"<rect x="{start:.1}" y="{PLOT_TOP}" width="{:.1}" height="{PLOT}" fill="var(--line)" opacity="0.5"/>"#,
-            end - start
+            r#"<rect x="{start:.1}" y="{PLOT_TOP}" width="{:.1}" height="{}" fill="var(--line)" opacity="0.5"/>"#,
+            end - start,
+            area.plot
         );
     }
     for line in plot.lines() {
@@ -112,15 +137,17 @@ fn chart(out: &mut String, plot: &Plot) {
             r#"<path d="M{LEFT} {at:.1}H{end}" stroke="var(--{color})"{dash}/><text x="{end}" y="{:.1}" text-anchor="end" fill="var(--{color})" font-size="11">{}</text>"#,
             at - 4.0,
             escape(&rule.label),
-            end = WIDTH - RIGHT,
+            end = whole - RIGHT,
         );
     }
-    for (at, label) in svg::wide_ticks(plot) {
+    let ticks = svg::wide_ticks(plot);
+    let each = ticks.len().div_ceil(area.times.max(1)).max(1);
+    for (at, label) in ticks.into_iter().step_by(each) {
         let _ = write!(
             out,
             r#"<text x="{:.1}" y="{}" text-anchor="middle" fill="var(--ink-3)" font-size="11">{label}</text>"#,
             x(plot.fraction(at)),
-            PLOT_TOP + PLOT + 18
+            PLOT_TOP + area.plot + 18
         );
     }
 }

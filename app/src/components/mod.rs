@@ -12,6 +12,8 @@ pub mod icon;
 pub mod notices;
 pub mod operation;
 pub mod origin;
+pub mod preview;
+pub mod share;
 pub mod skeleton;
 pub mod small_chart;
 pub mod sort;

@@ -6,7 +6,12 @@ use super::{
     icon::{Glyph, Icon},
 };
 use crate::{data::present::Present, error::AppError, layout::use_frame, url};
-use headroom_model::{Band, Timestamp, format, target::Reach};
+use headroom_model::{
+    Band, Timestamp, format,
+    overview::{Kept, Lost, lost},
+    range::Resolved,
+    target::Reach,
+};
 use leptos::prelude::*;
 
 /// "PostgreSQL does not answer since 14:02:10: connection refused. " and what that means for the figures.
@@ -69,6 +74,57 @@ pub fn RangeRefused() -> impl IntoView {
         })
     });
     view! { {move || refused.get().map(|words| view! { <Banner status=None>{words}</Banner> })} }.into_any()
+}
+
+/// Says that the range, or its beginning, lies before what is kept, and leads to the nearest that does not.
+#[component]
+pub fn Pruned(
+    /// The range shown.
+    #[prop(into)]
+    range: Signal<Option<Resolved>>,
+    /// When the history of the target starts.
+    #[prop(into)]
+    starts: Signal<Option<Timestamp>>,
+) -> impl IntoView {
+    let frame = use_frame();
+    let path = leptos_router::hooks::use_location().pathname;
+    let hour = Memo::new(move |_| frame.now.get().floor_to(3_600_000));
+    let kept = Memo::new(move |_| frame.shell.with(|shell| shell.kept));
+    let said = Memo::new(move |_| {
+        let (starts, kept, now) = (starts.get()?, kept.get(), hour.get());
+        Some((lost(range.get()?, starts, kept, now)?, starts, kept, now))
+    });
+    let banner = move |(lost, starts, kept, now): (Lost, Timestamp, Kept, Timestamp)| match lost {
+        Lost::All(nearest) => {
+            let ends = [nearest.from, nearest.to].map(|at| at.0.to_string());
+            let href = frame.link(&path.read(), &[("from", Some(&ends[0])), ("to", Some(&ends[1]))]);
+            let open = format!("Open {}", format::range(nearest.from, nearest.to, now));
+            let action = move || {
+                view! {
+                    <a class="btn s" href=href.clone()>
+                        {open.clone()}
+                    </a>
+                }
+            };
+            view! {
+                <Banner status=Some(Band::Degraded) action>
+                    {format!("Nothing is kept before {}; {}.", format::moment(starts, now), kept.words())}
+                </Banner>
+            }
+            .into_any()
+        }
+        Lost::Part(_) => view! {
+            <Banner status=None>
+                {format!(
+                    "What lies before {} is no longer kept; {}.",
+                    format::moment(starts, now),
+                    kept.words(),
+                )}
+            </Banner>
+        }
+        .into_any(),
+    };
+    view! { {move || said.get().map(banner)} }.into_any()
 }
 
 /// Says that something could not be read lately; what was read before stays.

@@ -84,7 +84,7 @@ fn empty_series(metric: MetricId, range: Resolved) -> Series {
 /// A timeline without anything in it, for frames of charts whose data could not be read.
 #[must_use]
 pub fn no_past(range: Resolved) -> Timeline {
-    Timeline { range, series: vec![], events: vec![], limits: vec![], origins: vec![] }
+    Timeline { range, series: vec![], events: vec![], limits: vec![], origins: vec![], starts: None }
 }
 
 /// The metric a chart shows: the first one that was ever measured.
@@ -261,6 +261,7 @@ mod tests {
             events: vec![],
             limits: vec![MetricLimits { metric: MetricId::QueryLatencyP95, degraded: 500.0, critical: 2000.0 }],
             origins: vec![],
+            starts: None,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{
     url,
 };
 use headroom_model::{
-    MetricId,
+    MetricId, Timestamp,
     event::Event,
     overview::Timeline,
     range::{DEFAULT_FROM, DEFAULT_TO, Resolved},
@@ -47,6 +47,8 @@ pub trait Known: Clone + Send + Sync + 'static {
     const EVENTS: usize;
     /// The range.
     fn range(&self) -> Resolved;
+    /// When the history of the target starts.
+    fn starts(&self) -> Option<Timestamp>;
     /// The coarsest step of the series that grow; none where there is none.
     fn step_ms(&self) -> Option<i64>;
     /// The events, newest first.
@@ -65,6 +67,10 @@ impl Known for Timeline {
 
     fn range(&self) -> Resolved {
         self.range
+    }
+
+    fn starts(&self) -> Option<Timestamp> {
+        self.starts
     }
 
     fn step_ms(&self) -> Option<i64> {
@@ -88,6 +94,10 @@ impl Known for TrendsData {
 
     fn range(&self) -> Resolved {
         self.range
+    }
+
+    fn starts(&self) -> Option<Timestamp> {
+        self.starts
     }
 
     fn step_ms(&self) -> Option<i64> {
@@ -167,6 +177,18 @@ impl<T: Known> Past<T> {
             timeline: RwSignal::new(first),
             reads,
         }
+    }
+
+    /// The range that was read.
+    #[must_use]
+    pub fn range(self) -> Signal<Option<Resolved>> {
+        Signal::derive(move || self.timeline.with(|past| past.as_ref().map(Known::range)))
+    }
+
+    /// When the history of the target starts, as far as it was read.
+    #[must_use]
+    pub fn starts(self) -> Signal<Option<Timestamp>> {
+        Signal::derive(move || self.timeline.with(|past| past.as_ref()?.starts()))
     }
 
     /// Reads it again.

@@ -6,6 +6,7 @@ mod last_action;
 mod overview;
 mod preview_reset;
 mod reset_statistics;
+mod shares;
 mod shell;
 mod storage;
 mod timeline;
@@ -20,6 +21,11 @@ pub use last_action::last_action;
 pub use overview::overview;
 pub use preview_reset::preview_reset;
 pub use reset_statistics::{PATH as RESET_STATISTICS, reset_statistics};
+#[cfg(feature = "ssr")]
+pub use shares::snapshot_of;
+pub use shares::{
+    CREATE as CREATE_SHARE, REVOKE as REVOKE_SHARE, create_share, own_share, preview_share, revoke_share, shares,
+};
 pub use shell::shell;
 #[cfg(feature = "ssr")]
 pub use shell::shell_of;
@@ -46,6 +52,11 @@ pub const ROLES: &[(&str, Role)] = &[
     ("/api/fn/preview_reset", Role::Operator),
     ("/api/fn/preview_warmup", Role::Operator),
     (RESET_STATISTICS, Role::Operator),
+    (CREATE_SHARE, Role::Viewer),
+    ("/api/fn/own_share", Role::Viewer),
+    ("/api/fn/preview_share", Role::Viewer),
+    (REVOKE_SHARE, Role::Viewer),
+    ("/api/fn/shares", Role::Viewer),
     ("/api/fn/shell", Role::Viewer),
     (START_WARMUP, Role::Operator),
     ("/api/fn/storage", Role::Viewer),

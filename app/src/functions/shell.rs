@@ -13,7 +13,7 @@ pub async fn shell() -> Result<Shell, AppError> {
 #[cfg(feature = "ssr")]
 #[must_use]
 pub fn shell_of(context: &crate::context::PageContext) -> Shell {
-    use headroom_model::overview::TargetScore;
+    use headroom_model::overview::{Kept, TargetScore};
     let console = &context.console;
     let targets = console
         .targets()
@@ -29,5 +29,9 @@ pub fn shell_of(context: &crate::context::PageContext) -> Shell {
         interval_ms: u64::try_from(console.config.collect.live_every.as_millis()).unwrap_or(u64::MAX),
         now: console.clock.now(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        kept: Kept {
+            minutes_days: console.config.retention.minutes_days,
+            hours_days: console.config.retention.hours_days,
+        },
     }
 }

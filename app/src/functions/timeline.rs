@@ -45,7 +45,8 @@ pub async fn timeline(
     let events = context.console.store.events(&query).await.map_err(unavailable)?;
     let origins = context.console.history.origins(&target, range).await.map_err(unavailable)?;
     series.iter_mut().for_each(shorten);
-    Ok(Timeline { range, series, events, limits: limits_of(&context.console.config.health), origins })
+    let starts = context.console.history.starts(&target).await.map_err(unavailable)?;
+    Ok(Timeline { range, series, events, limits: limits_of(&context.console.config.health), origins, starts })
 }
 
 /// Rounds to five significant digits, which is more than a pixel can show.

@@ -11,7 +11,11 @@ mod theme_switch;
 mod user_menu;
 
 use crate::{functions, live::Feed, url};
-use headroom_model::{Role, Timestamp, access::Proof, overview::Shell};
+use headroom_model::{
+    Role, Timestamp,
+    access::Proof,
+    overview::{Kept, Shell},
+};
 use leptos::prelude::*;
 use leptos_router::{
     NavigateOptions,
@@ -70,6 +74,26 @@ impl Frame {
     }
 }
 
+/// A frame for a page without one: no targets, nobody signed in, a clock and a feed that rest.
+#[must_use]
+pub fn still_frame(now: Timestamp, query: Memo<ParamsMap>) -> Frame {
+    let alive = RwSignal::new(false);
+    Effect::new(move |_| alive.set(true));
+    let shell = Shell { now, ..unknown_shell() };
+    Frame { shell: RwSignal::new(shell), now: Signal::stored(now), alive: alive.into(), feed: Feed::new(), query }
+}
+
+fn unknown_shell() -> Shell {
+    Shell {
+        targets: Vec::new(),
+        actor: headroom_model::Actor { name: String::new(), role: Role::Viewer, proof: Proof::Session },
+        interval_ms: 5000,
+        now: Timestamp::default(),
+        version: String::new(),
+        kept: Kept::default(),
+    }
+}
+
 /// Goes to an address inside the console. A small change replaces the history entry, a deliberate one adds to it.
 pub fn go() -> impl Fn(&str, bool) + Clone {
     let navigate = use_navigate();
@@ -87,13 +111,7 @@ fn first_shell() -> Shell {
         }
         None
     };
-    SharedValue::new(read).into_inner().unwrap_or_else(|| Shell {
-        targets: Vec::new(),
-        actor: headroom_model::Actor { name: String::new(), role: Role::Viewer, proof: Proof::Session },
-        interval_ms: 5000,
-        now: Timestamp::default(),
-        version: String::new(),
-    })
+    SharedValue::new(read).into_inner().unwrap_or_else(unknown_shell)
 }
 
 /// Frame and page.
@@ -109,6 +127,8 @@ pub fn Framed() -> impl IntoView {
     let shell = RwSignal::new(first);
     let open = Memo::new(move |_| shell.with(|shell| shell.actor.proof == Proof::Loopback));
     let query = use_query_map();
+    // Shown inside another page: only what the page is about.
+    let embedded = query.with_untracked(url::embedded);
     let alive = RwSignal::new(false);
     let feed = Feed::new();
     let frame = Frame { shell, now: now.into(), alive: alive.into(), feed, query };
@@ -135,7 +155,7 @@ pub fn Framed() -> impl IntoView {
         <a class="skip" href="#main" rel="external">
             "Skip to content"
         </a>
-        <div class="app">
+        <div class="app" class:embedded=embedded>
             <nav::Nav/>
             <bar::Bar/>
             <main id="main" tabindex="-1">

@@ -6,12 +6,14 @@ mod login;
 mod missing;
 mod overview;
 mod settings;
+mod shared;
 pub(crate) mod trends;
 
 pub use cache::CachePage;
-pub use confirm::{ConfirmClear, ConfirmReset, ConfirmWarm};
+pub use confirm::{ConfirmClear, ConfirmReset, ConfirmShare, ConfirmWarm};
 pub use login::LoginPage;
 pub use missing::Missing;
 pub use overview::OverviewPage;
 pub use settings::SettingsPage;
+pub use shared::SharedPage;
 pub use trends::TrendsPage;

@@ -23,6 +23,7 @@ pub mod nearest;
 pub mod operations;
 pub mod pool;
 pub mod requests;
+pub mod shares;
 pub mod spine;
 pub mod sql;
 pub mod store;

@@ -133,7 +133,7 @@ fn is_navigation(access: Access, request: &Parts) -> bool {
 }
 
 /// Leads to the login page and back afterwards.
-fn to_login(request: &Parts) -> Response {
+pub(crate) fn to_login(request: &Parts) -> Response {
     let is_read = matches!(request.method, Method::GET | Method::HEAD);
     let wanted = if is_read { wanted(&request.uri) } else { "/".to_owned() };
     // A link that was followed from another site arrives without the SameSite=Strict cookie. Loading the same address

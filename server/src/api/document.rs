@@ -2,7 +2,11 @@
 
 use crate::{
     docs,
-    http::{cookie, error::WebError, headers::page_policy},
+    http::{
+        cookie,
+        error::WebError,
+        headers::{NOBODY, page_policy},
+    },
     web::Web,
 };
 use axum::{
@@ -29,7 +33,7 @@ pub async fn page(State(web): State<Web>, headers: HeaderMap) -> Result<Response
     let stylesheet = web.dist.assets().await.map(|assets| assets.css.clone()).ok();
     let page = docs::page(&web.document, stylesheet.as_deref(), cookie::theme(&headers));
     let mut response = Html(page).into_response();
-    let policy = HeaderValue::from_str(&page_policy(None)).map_err(WebError::internal)?;
+    let policy = HeaderValue::from_str(&page_policy(None, NOBODY)).map_err(WebError::internal)?;
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     Ok(response)
 }

@@ -17,6 +17,7 @@ pub mod pool;
 pub mod probes;
 pub mod requests;
 pub mod session;
+pub mod shares;
 pub mod stats;
 pub mod stream;
 pub mod summary;

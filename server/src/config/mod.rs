@@ -11,6 +11,7 @@ pub mod listen;
 pub mod log;
 pub mod retention;
 pub mod section;
+pub mod share;
 pub mod state;
 pub mod targets;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use headroom_engine::{
 };
 use log::LogSettings;
 use section::Section;
+use share::ShareSettings;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -74,6 +76,8 @@ pub struct Settings {
     pub cache: CacheSettings,
     /// When and how fast caches are warmed.
     pub warmup: WarmupSettings,
+    /// What other sites may do with shared views.
+    pub share: ShareSettings,
     /// What applications may read.
     pub datasets: Vec<DatasetConfig>,
     /// What to watch. May be empty: commands that need none work without.
@@ -123,6 +127,7 @@ impl Settings {
             retention: retention::read(&root)?,
             cache,
             warmup,
+            share: share::read(&root)?,
             datasets: datasets::read(&root, &targets)?,
             targets,
         };

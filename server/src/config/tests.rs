@@ -31,6 +31,7 @@ fn the_example_states_the_defaults() {
     }
     assert_eq!(format!("{:?}", example.cache), format!("{:?}", default.cache));
     assert_eq!(example.warmup, default.warmup);
+    assert_eq!(example.share, default.share);
     assert!(example.targets.is_empty());
 }
 
@@ -56,6 +57,7 @@ fn the_commented_lines_of_the_example_work() {
     assert_eq!(settings.targets[0].limits, limits);
     let warmup = settings.warmup;
     assert_eq!((warmup.at_start, warmup.keys_per_second), (Some(WarmupStrategy::CriticalOnly), 50));
+    assert_eq!(settings.share.embed_origins, ["https://wiki.example"]);
     let schedule = warmup.schedule.unwrap();
     assert_eq!((schedule.cron(), schedule.strategy), ("0 6 * * *", WarmupStrategy::HighFrequency));
 }

@@ -4,8 +4,10 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use headroom_app::{AppError, ErrorCode};
 use headroom_engine::{
-    access::AccessError, actions::ActionError, dataset::DatasetError, operations::OperationError, store::StoreError,
+    access::AccessError, actions::ActionError, dataset::DatasetError, operations::OperationError, shares::ShareError,
+    store::StoreError,
 };
 use headroom_model::{
     Role,
@@ -56,6 +58,7 @@ kinds! {
     Forbidden = "forbidden", FORBIDDEN, "Role does not suffice", "The request is known, but its role is below the one that the endpoint needs.";
     CrossSite = "cross-site", FORBIDDEN, "Request from another site", "A page of another site tried to change something; scripts use a bearer token.";
     NotFound = "not-found", NOT_FOUND, "Not found", "Nothing lies at this address.";
+    Gone = "gone", GONE, "Gone", "What lay at this address has expired or was revoked.";
     UnknownTarget = "unknown-target", NOT_FOUND, "Unknown target", "No target has this name; the detail lists the known ones.";
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "Method not allowed", "The address exists, but not for this method; the Allow header lists the others.";
     Conflict = "conflict", CONFLICT, "Conflict", "The state of the thing forbids it: a name is taken, an operation has ended.";
@@ -245,6 +248,40 @@ impl From<DatasetError> for WebError {
             DatasetError::Busy(_) => WebError::new(Kind::Unavailable, sentence).retry_after(1),
             _ => WebError::internal(error),
         }
+    }
+}
+
+impl From<ShareError> for WebError {
+    fn from(error: ShareError) -> Self {
+        let said = error.to_string();
+        let sentence = format!("{}{}.", said[..1].to_uppercase(), &said[1..]);
+        match error {
+            ShareError::Unknown => WebError::new(Kind::NotFound, sentence),
+            ShareError::Expired(_) | ShareError::Revoked(_) => WebError::new(Kind::Gone, sentence),
+            ShareError::SignIn => WebError::new(Kind::Unauthenticated, sentence),
+            ShareError::Forbidden(_) | ShareError::NotYours(_) => WebError::new(Kind::Forbidden, sentence),
+            ShareError::Title => WebError::field("title", said),
+            ShareError::TooLarge(_) => WebError::field("view", said),
+            ShareError::Full => WebError::new(Kind::Conflict, sentence),
+            ShareError::Store(error) => error.into(),
+            error => WebError::internal(error),
+        }
+    }
+}
+
+/// What the pages refuse.
+impl From<AppError> for WebError {
+    fn from(error: AppError) -> Self {
+        let kind = match error.code {
+            ErrorCode::Unauthenticated => Kind::Unauthenticated,
+            ErrorCode::Forbidden => Kind::Forbidden,
+            ErrorCode::NotFound => Kind::UnknownTarget,
+            ErrorCode::Invalid => return WebError::field("view", error.message),
+            ErrorCode::Refused => Kind::Conflict,
+            ErrorCode::Unavailable | ErrorCode::Offline => Kind::Unavailable,
+            ErrorCode::Internal => return WebError::internal(error),
+        };
+        WebError::new(kind, error.message)
     }
 }
 

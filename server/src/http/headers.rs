@@ -12,13 +12,17 @@ pub use crate::access::forwarded::is_https;
 /// The policy of everything that is not a page: nothing loads, nothing frames it.
 const CLOSED: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/// The policy of a page whose inline module carries `nonce`; without one, no inline script runs.
+/// Nobody may put the page into a frame.
+pub const NOBODY: &str = "'none'";
+
+/// The policy of a page whose inline module carries `nonce`; without one, no inline script runs. `ancestors` may put it
+/// into a frame.
 #[must_use]
-pub fn page_policy(nonce: Option<&str>) -> String {
+pub fn page_policy(nonce: Option<&str>, ancestors: &str) -> String {
     let nonce = nonce.map(|nonce| format!(" 'nonce-{nonce}'")).unwrap_or_default();
     format!(
         "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'{nonce}; style-src 'self' 'unsafe-inline'; \
-         img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+         img-src 'self' data:; connect-src 'self'; frame-ancestors {ancestors}; base-uri 'none'; form-action 'self'"
     )
 }
 

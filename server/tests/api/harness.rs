@@ -24,7 +24,10 @@ use reqwest::{Client, Method, RequestBuilder, Response, redirect::Policy};
 use serde_json::Value;
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -94,18 +97,36 @@ impl Harness {
     /// A console with a token a role.
     pub async fn guarded() -> (Self, Tokens) {
         let harness = Harness::open().await;
-        let access = &harness.console.access;
-        let token = async |role: Role| access.add_token(role.as_str(), role, None).await.unwrap();
-        let tokens = Tokens {
-            viewer: token(Role::Viewer).await,
-            operator: token(Role::Operator).await,
-            admin: token(Role::Admin).await,
-        };
+        let tokens = harness.tokens().await;
         (harness, tokens)
     }
 
     /// A console that believes to listen on `ip`; it really listens on loopback, as tests must.
     pub async fn start(ip: std::net::IpAddr) -> Self {
+        Harness::start_at(ip, Clock::system()).await
+    }
+
+    /// A console with a token a role, whose clock goes ahead by as many milliseconds as is said.
+    pub async fn ahead() -> (Self, Tokens, Arc<AtomicI64>) {
+        let ahead = Arc::new(AtomicI64::new(0));
+        let (system, by) = (Clock::system(), ahead.clone());
+        let clock = Clock::from_fn(move || system.now().plus_millis(by.load(Ordering::Relaxed)));
+        let harness = Harness::start_at(Ipv4Addr::LOCALHOST.into(), clock).await;
+        let tokens = harness.tokens().await;
+        (harness, tokens, ahead)
+    }
+
+    async fn tokens(&self) -> Tokens {
+        let access = &self.console.access;
+        let token = async |role: Role| access.add_token(role.as_str(), role, None).await.unwrap();
+        Tokens {
+            viewer: token(Role::Viewer).await,
+            operator: token(Role::Operator).await,
+            admin: token(Role::Admin).await,
+        }
+    }
+
+    async fn start_at(ip: std::net::IpAddr, clock: Clock) -> Self {
         let database = test::database().await.unwrap();
         sqlx::raw_sql(PRODUCTS).execute(&mut database.connect().await.unwrap()).await.unwrap();
         let redis = test::redis().await.unwrap();
@@ -127,7 +148,7 @@ impl Harness {
             warmup: WarmupSettings::default(),
         };
         let store = store::open("sqlite::memory:").await.unwrap();
-        let console = Console::start(config, store, Clock::system()).await.unwrap();
+        let console = Console::start(config, store, clock).await.unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
@@ -136,6 +157,7 @@ impl Harness {
             listen: SocketAddr::new(ip, address.port()),
             request_timeout: Duration::from_secs(20),
             keep_alive: Duration::from_secs(15),
+            embed_origins: vec!["https://wiki.example".to_owned()],
         };
         let web = Web::new(console.clone(), Dist::Folder(dist.path().into()), settings, stop.clone());
         let serving = tokio::spawn(connections::answer(listener, app(&web), Limits::default(), stop.clone()));

@@ -17,7 +17,7 @@ use crate::{
     components::{
         clear::ClearDialog,
         failure::Failure,
-        notices::{NotRead, Outages, RangeRefused},
+        notices::{NotRead, Outages, Pruned, RangeRefused},
         skeleton::Skeleton,
     },
     error::AppError,
@@ -169,6 +169,7 @@ fn Loaded(present: CacheOverview, panels: Panels, past: Result<Timeline, AppErro
         <Outages present=store.present/>
         <head::RedisTier/>
         <RangeRefused/>
+        <Pruned range=store.past.range() starts=store.past.starts()/>
         <NotRead error=store.report_reads.error what="Figures could not be read again." retry/>
         <NotRead error=store.past.reads.error what="History could not be read." retry/>
         <Show when=move || is_empty.get()>

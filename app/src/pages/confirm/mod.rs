@@ -2,10 +2,12 @@
 
 mod clear;
 mod reset;
+mod share;
 mod warm;
 
 pub use clear::ConfirmClear;
 pub use reset::ConfirmReset;
+pub use share::ConfirmShare;
 pub use warm::ConfirmWarm;
 
 use crate::{components::status::Mark, error::AppError, layout::use_frame, url};

@@ -13,7 +13,7 @@ mod words;
 use crate::{
     components::{
         failure::Failure,
-        notices::{NotRead, Outages, RangeRefused},
+        notices::{NotRead, Outages, Pruned, RangeRefused},
         skeleton::PageSkeleton,
     },
     error::AppError,
@@ -89,6 +89,7 @@ fn Loaded(present: Overview, past: Result<Timeline, AppError>) -> impl IntoView 
     view! {
         <Outages present=store.present/>
         <RangeRefused/>
+        <Pruned range=store.past.range() starts=store.past.starts()/>
         <NotRead error=store.present_reads.error what="Figures could not be read again." retry/>
         <NotRead error=store.past.reads.error what="History could not be read." retry/>
         <section class="sheet" class:is-stale=is_stale aria-labelledby="h-health">

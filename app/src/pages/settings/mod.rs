@@ -1,6 +1,7 @@
 //! Settings: what the console keeps and offers, a section each.
 
 mod history;
+mod shares;
 
 use crate::{components::failure::Failure, components::skeleton::Skeleton, error::AppError, functions::storage};
 use headroom_model::storage::Storage;
@@ -25,6 +26,7 @@ impl LazyRoute for SettingsPage {
                 <h1>"Settings"</h1>
             </div>
             <Sections/>
+            <shares::SharedLinks/>
         }
         .into_any()
     }

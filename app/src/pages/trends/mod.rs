@@ -6,7 +6,7 @@ mod head;
 mod lane;
 mod menu;
 mod picker;
-mod plots;
+pub mod plots;
 pub mod presets;
 mod row;
 mod table;
@@ -17,7 +17,8 @@ use board::TrendsBoard;
 use crate::{
     components::{
         failure::Failure,
-        notices::{NotRead, Outages, RangeRefused},
+        notices::{NotRead, Outages, Pruned, RangeRefused},
+        preview::LinkPreview,
     },
     data::{
         past::{Past, or_default},
@@ -31,6 +32,7 @@ use crate::{
 };
 use headroom_model::{
     overview::Overview,
+    share::{notable, title},
     trends::{TrendsData, TrendsView},
 };
 use leptos::prelude::*;
@@ -159,13 +161,18 @@ fn Loaded(present: Overview, past: Result<TrendsData, AppError>) -> impl IntoVie
     past.follow(present);
     let embedded = Memo::new(move |_| frame.query.with(url::embedded));
     let stale = Signal::derive(move || present.is_stale());
+    // What chats show of a link to this view: made once, by the server.
+    let preview = past.timeline.with_untracked(|data| data.as_ref().map(|data| (title(data), notable(data))));
+    let path = frame.link("/trends", &[]);
     view! {
+        {preview.map(|(title, description)| view! { <LinkPreview title description path/> })}
         <TrendsBoard data=past.timeline stale>
             <Show when=move || !embedded.get()>
                 <head::Head/>
             </Show>
             <Outages present/>
             <RangeRefused/>
+            <Pruned range=past.range() starts=past.starts()/>
             <NotRead error=past.reads.error what="History could not be read." retry/>
             <head::Missing/>
         </TrendsBoard>

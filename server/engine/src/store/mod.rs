@@ -18,6 +18,7 @@ use headroom_model::{
     event::{Event, EventKind, NewEvent},
     operation::Operation,
     origin::Origin,
+    share::{Share, ShareId},
 };
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 use uuid::Uuid;
@@ -394,6 +395,20 @@ pub trait StateStore: Send + Sync + 'static {
     async fn free_lock(&self, name: &str, holder: Uuid) -> Result<bool, StoreError>;
     /// The lock of this name, while it is held.
     async fn lock(&self, name: &str) -> Result<Option<StoredLock>, StoreError>;
+
+    /// Adds a snapshot with its compressed points, where need be in place of the oldest that ended; false when as many work as may, of all or of its
+    /// maker.
+    async fn add_share(&self, share: &Share, points: &[u8]) -> Result<bool, StoreError>;
+    /// A snapshot, whether or not it still opens.
+    async fn share(&self, id: &ShareId) -> Result<Option<Share>, StoreError>;
+    /// The compressed points of a snapshot; empty when it was revoked.
+    async fn share_points(&self, id: &ShareId) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Reads a page of the snapshots of a maker (none: of all), newest first, and how many there are in all.
+    async fn shares(&self, maker: Option<&str>, offset: u64, limit: u32) -> Result<(Vec<Share>, u64), StoreError>;
+    /// Ends a snapshot and drops its points; false when there is none or it was revoked before.
+    async fn revoke_share(&self, id: &ShareId, by: &str, at: Timestamp) -> Result<bool, StoreError>;
+    /// Counts that a snapshot was opened.
+    async fn share_opened(&self, id: &ShareId, at: Timestamp) -> Result<(), StoreError>;
 
     /// Puts these keys in place of the remembered ones of a dataset; at most [`HOT_KEYS_MAX`].
     async fn save_hot_keys(&self, target: &TargetId, dataset: &str, keys: &[HotKey]) -> Result<(), StoreError>;

@@ -5,6 +5,7 @@ use headroom_model::{
     Band,
     operation::{OperationState, Progress},
     range::Resolved,
+    share::{Audience, SHARE_REMEMBERED_DAYS, SHARES_MAX, SHARES_OF_ONE_MAX},
 };
 use std::collections::BTreeSet;
 
@@ -442,6 +443,87 @@ async fn hot_keys_are_replaced_by_dataset_and_bounded() {
         assert_eq!(store.hot_keys(&orders(), "prices").await.unwrap(), [hot(5), hot(3)]);
         assert_eq!(store.hot_keys(&orders(), "news").await.unwrap(), [hot(7)]);
         assert_eq!(store.hot_keys(&TargetId("other".into()), "news").await.unwrap(), []);
+    })
+    .await;
+}
+
+const POINTS: &[u8] = &[0, 1, 255, 0];
+
+fn share(n: u32, maker: &str, minute: i64) -> Share {
+    let created_at = NOON.plus_millis(minute * MINUTE_MS);
+    Share {
+        id: ShareId(format!("{n:024}")),
+        title: "Query latency of orders; DROP TABLE shares; --".into(),
+        target: orders(),
+        view: "target=orders&from=now-6h&to=now".into(),
+        from: created_at.plus_millis(-6 * HOUR_MS),
+        to: created_at,
+        audience: Audience::Link,
+        size_bytes: POINTS.len() as u64,
+        created_by: maker.into(),
+        created_at,
+        expires_at: created_at.plus_millis(DAY_MS),
+        revoked_at: None,
+        revoked_by: None,
+        opens: 0,
+        last_opened_at: None,
+    }
+}
+
+#[tokio::test]
+async fn shares_are_kept_counted_revoked_and_forgotten() {
+    on_each_backend(async |store| {
+        let (first, other, none) = (share(1, "ann", 0), share(2, "ben", 1), ShareId("none".into()));
+        assert!(store.add_share(&first, POINTS).await.unwrap() && store.add_share(&other, POINTS).await.unwrap());
+        assert_eq!(store.share(&first.id).await.unwrap(), Some(first.clone()));
+        assert_eq!(store.share_points(&first.id).await.unwrap().as_deref(), Some(POINTS));
+        assert_eq!((store.share(&none).await.unwrap(), store.share_points(&none).await.unwrap()), (None, None));
+        assert_eq!(store.shares(Some("ann"), 0, 10).await.unwrap(), (vec![first.clone()], 1));
+        assert_eq!(store.shares(None, 0, 10).await.unwrap(), (vec![other.clone(), first.clone()], 2));
+        assert_eq!(store.shares(None, 1, 1).await.unwrap(), (vec![first.clone()], 2));
+
+        for minute in [5, 7] {
+            store.share_opened(&first.id, NOON.plus_millis(minute * MINUTE_MS)).await.unwrap();
+        }
+        let at = NOON.plus_millis(HOUR_MS);
+        assert!(store.revoke_share(&first.id, "cem", at).await.unwrap());
+        assert!(!store.revoke_share(&first.id, "dan", at).await.unwrap(), "once");
+        assert!(!store.revoke_share(&none, "dan", at).await.unwrap());
+        assert_eq!(store.share_points(&first.id).await.unwrap(), Some(vec![]), "what was revoked keeps no points");
+        let ended = store.share(&first.id).await.unwrap().unwrap();
+        assert_eq!((ended.opens, ended.last_opened_at), (2, Some(NOON.plus_millis(7 * MINUTE_MS))));
+        assert_eq!((ended.revoked_at, ended.revoked_by.as_deref()), (Some(at), Some("cem")));
+
+        // Each is remembered from its own end on.
+        let remembered = i64::from(SHARE_REMEMBERED_DAYS) * DAY_MS;
+        let prune = async |now| store.upkeep(now, Retention::default()).await.unwrap().rows_pruned;
+        assert_eq!(prune(NOON.plus_millis(remembered + 3 * HOUR_MS)).await, 1);
+        assert!(store.share(&first.id).await.unwrap().is_none() && store.share(&other.id).await.unwrap().is_some());
+        assert_eq!(prune(other.expires_at.plus_millis(remembered)).await, 0);
+        assert_eq!(prune(other.expires_at.plus_millis(remembered + HOUR_MS)).await, 1);
+        assert!(store.share(&other.id).await.unwrap().is_none());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn shares_are_bounded_and_ended_ones_make_room() {
+    on_each_backend(async |store| {
+        let makers = SHARES_MAX / SHARES_OF_ONE_MAX;
+        for n in 0..SHARES_MAX {
+            let maker = format!("maker {}", n % makers);
+            assert!(store.add_share(&share(n, &maker, 0), POINTS).await.unwrap(), "{n}");
+        }
+        let next = |maker| share(SHARES_MAX, maker, 0);
+        assert!(!store.add_share(&next("new"), POINTS).await.unwrap(), "full");
+        let ended = share(7, "", 0).id;
+        assert!(store.revoke_share(&ended, "ann", NOON).await.unwrap());
+        assert!(!store.add_share(&next("maker 0"), POINTS).await.unwrap(), "its maker has enough");
+        assert!(store.add_share(&next("new"), POINTS).await.unwrap(), "in place of the one that ended");
+        assert_eq!(store.shares(None, 0, 1).await.unwrap().1, u64::from(SHARES_MAX));
+        assert!(store.share(&ended).await.unwrap().is_none());
+        // A day later all have ended.
+        assert!(store.add_share(&share(SHARES_MAX + 1, "maker 0", 24 * 60), POINTS).await.unwrap());
     })
     .await;
 }

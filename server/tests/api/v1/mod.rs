@@ -11,6 +11,7 @@ mod operations;
 mod pool;
 mod probes;
 mod session;
+mod shares;
 mod stats;
 mod stream;
 mod tokens;

@@ -10,6 +10,7 @@ mod imports;
 mod lease;
 mod locks;
 mod operations;
+mod shares;
 mod upkeep;
 
 use super::{
@@ -24,6 +25,7 @@ use headroom_model::{
     event::{Event, NewEvent},
     operation::Operation,
     origin::Origin,
+    share::{Share, ShareId},
 };
 use std::time::Duration;
 use uuid::Uuid;
@@ -219,6 +221,30 @@ impl StateStore for SqlStore {
 
     async fn lock(&self, name: &str) -> Result<Option<StoredLock>, StoreError> {
         locks::read(&self.database, name).await
+    }
+
+    async fn add_share(&self, share: &Share, points: &[u8]) -> Result<bool, StoreError> {
+        shares::add(&self.database, share, points).await
+    }
+
+    async fn share(&self, id: &ShareId) -> Result<Option<Share>, StoreError> {
+        shares::one(&self.database, id).await
+    }
+
+    async fn share_points(&self, id: &ShareId) -> Result<Option<Vec<u8>>, StoreError> {
+        shares::points(&self.database, id).await
+    }
+
+    async fn shares(&self, maker: Option<&str>, offset: u64, limit: u32) -> Result<(Vec<Share>, u64), StoreError> {
+        shares::page(&self.database, maker, offset, limit).await
+    }
+
+    async fn revoke_share(&self, id: &ShareId, by: &str, at: Timestamp) -> Result<bool, StoreError> {
+        shares::revoke(&self.database, id, by, at).await
+    }
+
+    async fn share_opened(&self, id: &ShareId, at: Timestamp) -> Result<(), StoreError> {
+        shares::opened(&self.database, id, at).await
     }
 
     async fn save_hot_keys(&self, target: &TargetId, dataset: &str, keys: &[HotKey]) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 
 use super::{Database, Query, Retention, StoreError, Upkeep};
 use crate::store::{HOUR_MS, MINUTE_MS, days_before};
-use headroom_model::Timestamp;
+use headroom_model::{Timestamp, share::SHARE_REMEMBERED_DAYS};
 
 /// Rows a round removes, give or take one bite.
 const ROWS_A_ROUND: u64 = 50_000;
@@ -21,6 +21,7 @@ pub async fn prune(database: &Database, now: Timestamp, retention: Retention) ->
         (OLD_EVENTS, days_before(now, retention.events_days)),
         (OLD_AUDIT, days_before(now, retention.events_days)),
         (OLD_OPERATIONS, days_before(now, retention.events_days)),
+        (ENDED_SHARES, days_before(now, SHARE_REMEMBERED_DAYS)),
     ] {
         let query = Query::new(sql).bind(cutoff).bind(i64::try_from(ROWS_A_ROUND).unwrap_or(i64::MAX));
         done.rows_pruned += database.write(query).await?;
@@ -108,6 +109,8 @@ const OLD_EVENTS: &str = "DELETE FROM events WHERE id IN (SELECT id FROM events 
 const OLD_AUDIT: &str = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 LIMIT $2)";
 const OLD_OPERATIONS: &str =
     "DELETE FROM operations WHERE id IN (SELECT id FROM operations WHERE finished_at < $1 LIMIT $2)";
+const ENDED_SHARES: &str = "DELETE FROM shares WHERE id IN \
+     (SELECT id FROM shares WHERE expires_at < $1 OR revoked_at < $1 LIMIT $2)";
 
 /// An import that has no rows left.
 const EMPTY_IMPORT: &str = "DELETE FROM imports WHERE id = $1 AND (NOT kept OR to_at <= from_at) \

@@ -1,0 +1,278 @@
+//! Shared snapshots: the points of a view under an address of their own, for whom their maker chose, until their time is
+//! over or someone ends them.
+//!
+//! A snapshot reads nothing but the state store: it opens with its target stopped, its history pruned, or its target gone
+//! from the configuration. Points are bytes here; what they draw is the pages' affair.
+
+use crate::{
+    actions::Request,
+    console::Console,
+    store::{NewAudit, StoreError},
+};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use headroom_model::{
+    Role, TargetId,
+    event::{EventKind, NewEvent},
+    format,
+    range::Resolved,
+    share::{
+        Audience, Lifetime, SHARE_BYTES_MAX, SHARE_TITLE_MAX, SHARES_MAX, SHARES_OF_ONE_MAX, Share, ShareId, ShareState,
+    },
+};
+use serde_json::json;
+use std::sync::Arc;
+
+/// Random bytes of an id.
+const ID_BYTES: usize = ShareId::LENGTH / 4 * 3;
+/// Small over fast: points are written once and kept for long.
+const ZSTD_LEVEL: i32 = 9;
+/// Points after decompression: more than the largest view, and little enough to hold in memory.
+const POINTS_MAX: usize = 16 * 1024 * 1024;
+
+/// Why a snapshot was not made, opened or ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShareError {
+    /// No snapshot has this id.
+    #[error("nothing is shared at this address, or it ended more than 30 days ago")]
+    Unknown,
+    /// Its time is over.
+    #[error("this snapshot expired")]
+    Expired(Box<Share>),
+    /// Someone ended it.
+    #[error("this snapshot was revoked")]
+    Revoked(Box<Share>),
+    /// Its audience must sign in.
+    #[error("this snapshot opens after signing in")]
+    SignIn,
+    /// The role does not suffice.
+    #[error("this needs the role {0}")]
+    Forbidden(Role),
+    /// It was made by somebody else.
+    #[error("this snapshot was made by {0}; only they and admins can revoke it")]
+    NotYours(String),
+    /// The title cannot be used.
+    #[error("a title has 1 to {SHARE_TITLE_MAX} characters, none of them control characters")]
+    Title,
+    /// Too many points.
+    #[error(
+        "the points of this view take {} compressed, the most is {}; choose fewer metrics or a shorter range",
+        format::bytes(*.0 as f64),
+        format::bytes(SHARE_BYTES_MAX as f64)
+    )]
+    TooLarge(usize),
+    /// As many work as may.
+    #[error(
+        "at most {SHARES_MAX} snapshots work at a time, {SHARES_OF_ONE_MAX} of one person; revoke some that are no longer \
+         needed"
+    )]
+    Full,
+    /// What is stored cannot be read back.
+    #[error("the stored points cannot be read: {0}")]
+    Damaged(String),
+    /// The state store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A snapshot to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// One line: what it shows.
+    pub title: String,
+    /// The target whose points it holds.
+    pub target: TargetId,
+    /// The query of its view.
+    pub view: String,
+    /// Its range.
+    pub range: Resolved,
+    /// Who may open it.
+    pub audience: Audience,
+    /// How long it opens.
+    pub lifetime: Lifetime,
+    /// Its points.
+    pub points: Vec<u8>,
+}
+
+/// The size that points take when they are stored.
+///
+/// # Errors
+/// They take more than is allowed.
+pub fn stored_bytes(points: &[u8]) -> Result<usize, ShareError> {
+    pack(points).map(|packed| packed.len())
+}
+
+fn pack(points: &[u8]) -> Result<Vec<u8>, ShareError> {
+    if points.len() > POINTS_MAX {
+        return Err(ShareError::TooLarge(points.len()));
+    }
+    let packed = zstd::bulk::compress(points, ZSTD_LEVEL).map_err(|cause| ShareError::Damaged(cause.to_string()))?;
+    if packed.len() > SHARE_BYTES_MAX { Err(ShareError::TooLarge(packed.len())) } else { Ok(packed) }
+}
+
+/// Makes a snapshot: stored, on record, and on the timeline where it opens for strangers. Once begun it runs to its end,
+/// also when the caller goes away.
+///
+/// # Errors
+/// The role does not suffice for the audience, title or points are refused, too many work already, or the store did not
+/// answer.
+pub async fn create(console: &Arc<Console>, snapshot: Snapshot, request: &Request) -> Result<Share, ShareError> {
+    let needed = snapshot.audience.maker();
+    if request.actor.role < needed {
+        return Err(ShareError::Forbidden(needed));
+    }
+    let title = snapshot.title.trim();
+    if title.is_empty() || title.chars().count() > SHARE_TITLE_MAX || title.chars().any(char::is_control) {
+        return Err(ShareError::Title);
+    }
+    let now = console.clock.now();
+    let mut share = Share {
+        id: ShareId(BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; ID_BYTES]>())),
+        title: title.to_owned(),
+        target: snapshot.target,
+        view: snapshot.view,
+        from: snapshot.range.from,
+        to: snapshot.range.to,
+        audience: snapshot.audience,
+        size_bytes: 0,
+        created_by: request.actor.name.clone(),
+        created_at: now,
+        expires_at: snapshot.lifetime.end(now),
+        revoked_at: None,
+        revoked_by: None,
+        opens: 0,
+        last_opened_at: None,
+    };
+    let (context, request) = (console.clone(), request.clone());
+    ended(console.spawn_action(async move {
+        let points = pack(&snapshot.points)?;
+        share.size_bytes = points.len() as u64;
+        if !context.store.add_share(&share, &points).await? {
+            return Err(ShareError::Full);
+        }
+        let until = share.expires_at.to_rfc3339();
+        record(&context, &request, "share.create", &share, format!("opens until {until}")).await?;
+        if share.audience == Audience::Link {
+            let event = NewEvent {
+                at: now,
+                target: context.target(&share.target).is_some().then(|| share.target.clone()),
+                kind: EventKind::Action,
+                band: None,
+                title: "Public link created".to_owned(),
+                detail: Some(format!(
+                    "{}. Opens without signing in until {}.",
+                    share.title,
+                    format::date(share.expires_at)
+                )),
+                actor: Some(request.actor.name.clone()),
+            };
+            context.mark(event).await?;
+        }
+        Ok(share)
+    }))
+    .await
+}
+
+/// A snapshot that may be opened by whoever asks. Does not count as opened.
+///
+/// # Errors
+/// There is none, it ended, it is not for this reader (none: a stranger), or the store did not answer. Whom it is not for
+/// does not learn whether it ended.
+pub async fn find(console: &Console, id: &ShareId, reader: Option<Role>) -> Result<Share, ShareError> {
+    let share = console.store.share(id).await?.ok_or(ShareError::Unknown)?;
+    if !share.audience.admits(reader) {
+        return Err(reader.and(share.audience.role()).map_or(ShareError::SignIn, ShareError::Forbidden));
+    }
+    match share.state(console.clock.now()) {
+        ShareState::Open => Ok(share),
+        ShareState::Expired => Err(ShareError::Expired(Box::new(share))),
+        ShareState::Revoked => Err(ShareError::Revoked(Box::new(share))),
+    }
+}
+
+/// The points of a snapshot that was found.
+///
+/// # Errors
+/// It was revoked in the meantime, or the store did not answer.
+pub async fn points(console: &Console, share: &Share) -> Result<Vec<u8>, ShareError> {
+    let packed = console.store.share_points(&share.id).await?.filter(|packed| !packed.is_empty());
+    let packed = packed.ok_or(ShareError::Unknown)?;
+    zstd::bulk::decompress(&packed, POINTS_MAX).map_err(|cause| ShareError::Damaged(cause.to_string()))
+}
+
+/// Counts that a snapshot was opened. A count is no reason to keep a reader waiting or to refuse them: it is written on the
+/// side, and one that cannot be written is lost.
+pub fn count_opening(console: &Arc<Console>, id: &ShareId) {
+    let (context, id, at) = (console.clone(), id.clone(), console.clock.now());
+    drop(console.spawn_action(async move {
+        if let Err(cause) = context.store.share_opened(&id, at).await {
+            tracing::warn!(%cause, "an opened snapshot was not counted");
+        }
+    }));
+}
+
+/// A page of the snapshots that someone may see: their own, or all for an admin. Newest first, with how many there are.
+///
+/// # Errors
+/// The store did not answer.
+pub async fn list(
+    console: &Console,
+    name: &str,
+    role: Role,
+    offset: u64,
+    limit: u32,
+) -> Result<(Vec<Share>, u64), ShareError> {
+    let maker = (role < Role::Admin).then_some(name);
+    Ok(console.store.shares(maker, offset, limit).await?)
+}
+
+/// Ends a snapshot: it no longer opens, and its points are gone.
+///
+/// # Errors
+/// There is none, it was revoked before, it was made by somebody else, or the store did not answer.
+pub async fn revoke(console: &Arc<Console>, id: &ShareId, request: &Request) -> Result<Share, ShareError> {
+    let mut share = console.store.share(id).await?.ok_or(ShareError::Unknown)?;
+    if !share.may_revoke(&request.actor.name, request.actor.role) {
+        return Err(ShareError::NotYours(share.created_by));
+    }
+    let (context, request, now) = (console.clone(), request.clone(), console.clock.now());
+    ended(console.spawn_action(async move {
+        if !context.store.revoke_share(&share.id, &request.actor.name, now).await? {
+            return Err(ShareError::Revoked(Box::new(share)));
+        }
+        record(&context, &request, "share.revoke", &share, "opens no longer".to_owned()).await?;
+        share.revoked_at = Some(now);
+        share.revoked_by = Some(request.actor.name);
+        Ok(share)
+    }))
+    .await
+}
+
+async fn ended(task: tokio::task::JoinHandle<Result<Share, ShareError>>) -> Result<Share, ShareError> {
+    task.await.unwrap_or_else(|_| Err(ShareError::Damaged("the console failed while it acted".to_owned())))
+}
+
+async fn record(
+    console: &Console,
+    request: &Request,
+    action: &str,
+    share: &Share,
+    outcome: String,
+) -> Result<(), StoreError> {
+    let audit = NewAudit {
+        at: console.clock.now(),
+        actor: request.actor.name.clone(),
+        role: request.actor.role,
+        origin: request.origin.clone(),
+        action: action.to_owned(),
+        target: Some(share.target.clone()),
+        parameters: json!({
+            "id": share.id, "title": share.title, "audience": share.audience, "expiresAt": share.expires_at,
+            "sizeBytes": share.size_bytes,
+        }),
+        reason: request.reason.clone(),
+        outcome,
+        succeeded: true,
+    };
+    console.store.add_audit(&audit).await.map(drop)
+}
