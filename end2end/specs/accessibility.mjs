@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { before, test } from "node:test";
 import { serve } from "../lib/console.mjs";
-import { hydrated, open, openAlive, site, WIDTHS } from "../lib/site.mjs";
+import { api, hydrated, open, openAlive, site, WIDTHS } from "../lib/site.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -71,9 +71,18 @@ for (const theme of ["light", "dark"]) {
       assert.deepEqual(await findings(page), [], "a chart as table");
     });
   }
-  for (const path of ["reset?target=shop&scope=statements", "clear?target=shop&scope=all", "warm?target=shop&strategy=CRITICAL_ONLY"]) {
+  for (const path of ["reset?target=shop&scope=statements", "clear?target=shop&scope=all", "warm?target=shop&strategy=CRITICAL_ONLY", "share?target=shop&m=database.connections"]) {
     test(`confirm page, ${path}, ${theme}`, async (t) => {
       const page = await hydrated(await open(t, `/confirm/${path}`, { theme }));
+      assert.deepEqual(await findings(page), []);
+    });
+  }
+  for (const width of WIDTHS) {
+    test(`a shared snapshot, ${theme}, ${width} px`, async (t) => {
+      const body = JSON.stringify({ view: "target=shop&from=now-15m&to=now&m=database.connections", lifetime: "day" });
+      const share = await api("/api/v1/shares", { method: "POST", headers: { "content-type": "application/json" }, body });
+      const page = await open(t, share.path, { theme, width });
+      await page.locator("main[data-alive]").waitFor();
       assert.deepEqual(await findings(page), []);
     });
   }

@@ -28,7 +28,7 @@ before(async () => {
   // Its state in PostgreSQL, so that the test can age it.
   const config = [`[share]`, `embed_origins = ["${wiki}"]`].join("\n");
   guarded = await serve(site, "shares", {
-    users: { ann: ["operator", PASSWORD], vera: ["viewer", PASSWORD] },
+    users: { ann: ["operator", PASSWORD] },
     targets: ["shop"],
     config,
     head: hasPsql ? `state_url = "${site.demo.postgresUrl}"` : "",
@@ -168,7 +168,7 @@ test("a snapshot opens for strangers, pruned, with its target gone; then it is r
   await ended.getByRole("heading", { name: "This snapshot was revoked" }).waitFor();
 });
 
-test("a snapshot for those who sign in leads strangers there, and viewers share inwards alone", async (t) => {
+test("the popover fits a phone, and a snapshot leads on to the live view", async (t) => {
   const page = await openAlive(t, `/trends?target=shop&from=now-15m&to=now&${METRICS}`, { width: 390 });
   await share(page).click();
   const panel = page.locator("#share > .panel");

@@ -61,6 +61,7 @@ pub(super) struct Area {
     pub times: usize,
 }
 
+#[cfg(feature = "ssr")]
 impl Area {
     /// What lies above and below the plot.
     pub const AROUND: u32 = CHART - PLOT;

@@ -103,7 +103,9 @@ pub fn Missing() -> impl IntoView {
             let data = data.as_ref()?;
             let measured =
                 data.charts.iter().flat_map(|chart| &chart.lines).any(|line| line.series.summary().is_some());
-            (!measured).then_some((data.starts, data.range))
+            // What lies before all that is kept is said by the page's notices.
+            let is_within = data.starts.is_none_or(|starts| data.range.to > starts);
+            (!measured && is_within).then_some((data.starts, data.range))
         })
     });
     view! {

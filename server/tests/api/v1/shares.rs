@@ -273,3 +273,23 @@ async fn what_cannot_be_shared_is_refused_with_the_reason() {
     }
     harness.stop().await;
 }
+
+#[tokio::test]
+async fn a_link_that_needs_a_sign_in_is_named_after_its_own_words() {
+    let (harness, tokens) = Harness::guarded().await;
+    let led = get(&harness, None, "/trends?target=orders&m=database.connections").await;
+    assert_eq!(led.status(), 303);
+    let html = get(&harness, None, led.headers()["location"].to_str().unwrap()).await.text().await.unwrap();
+    let image = format!("property=\"og:image\" content=\"http://{}/preview.png\"", harness.address);
+    for part in ["property=\"og:title\" content=\"Connections in use of orders\"", &image] {
+        assert!(html.contains(part), "{part} is not in {html}");
+    }
+    // Who is signed in reads the figures in the same place; the picture stays the one without.
+    let html = get(&harness, Some(&tokens.viewer), "/trends?target=orders&m=database.connections").await;
+    let html = html.text().await.unwrap();
+    assert!(
+        html.contains("property=\"og:title\" content=\"Connections in use of orders, ") && html.contains(&image),
+        "{html}"
+    );
+    harness.stop().await;
+}
