@@ -108,7 +108,7 @@ test("a click on a name hides its line, with Shift the others", async (t) => {
   await until("two lines", async () => (await drawn()) === 2);
   await name("p95").click({ modifiers: ["Shift"] });
   await until("one line", async () => (await drawn()) === 1);
-  await legend(page, "Query latency").getByRole("row", { name: /p50, hidden/ }).waitFor();
+  await legend(page, "Query latency").getByRole("row", { name: /p50\s*, hidden/ }).waitFor();
 });
 
 test("metrics are found, added and removed", async (t) => {

@@ -100,7 +100,7 @@ pub fn Brush() -> impl IntoView {
     let later = move || {
         let (range, _) = ranges.get()?;
         let room = (minute.get().plus_millis(60_000).0 - range.to.0).max(0).min(range.millis());
-        (!range.live && room > 60_000).then(|| over(moved(range, room)))
+        (!range.live && room >= 1000).then(|| over(moved(range, room)))
     };
     let wider = move || {
         ranges.get().map(|(range, _)| {
