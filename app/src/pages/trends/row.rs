@@ -22,9 +22,11 @@ const DAY_MS: i64 = 24 * 3_600_000;
 #[cfg(feature = "hydrate")]
 const DRAG_PX: f64 = 8.0;
 
-/// A column of the legend after the one at the cursor.
-const COLUMNS: [(&str, fn(&Summary) -> f64); 4] =
-    [("min", |s| s.min), ("avg", |s| s.avg), ("max", |s| s.max), ("last", |s| s.last)];
+/// A column of the legend.
+type Column = (&'static str, fn(&Summary) -> f64);
+
+/// The columns after the one at the cursor.
+const COLUMNS: [Column; 4] = [("min", |s| s.min), ("avg", |s| s.avg), ("max", |s| s.max), ("last", |s| s.last)];
 
 /// How a moment at the cursor is written: with seconds where points are closer than a minute.
 #[must_use]
