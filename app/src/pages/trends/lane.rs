@@ -206,7 +206,7 @@ mod tests {
             event(100, EventKind::Deploy, "orders 4.18"),
             event(105, EventKind::Action, "Cache was cleared"),
             event(500, EventKind::Operation, "Warm the cache: all started"),
-            event(520, EventKind::Outage, "PostgreSQL does not answer"),
+            event(520, EventKind::Outage, "PostgreSQL down"),
             event(990, EventKind::Deploy, "orders 4.19"),
         ];
         let refs: Vec<&Event> = events.iter().collect();
