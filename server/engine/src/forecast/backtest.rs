@@ -5,7 +5,7 @@
 //! of the whole history: what a purge takes away cannot be foreseen and is nobody's error.
 
 use super::{
-    bend::last_bend,
+    bend::{SIDE_MIN, last_bend},
     models::{DAYS_MIN, Model, Projection, Training},
     season,
     stats::median_of,
@@ -15,6 +15,8 @@ use super::{
 const FOLDS_MAX: usize = 12;
 /// The furthest that a backtest looks ahead, in days.
 const AHEAD_MAX: usize = 90;
+/// Fair errors below which all are used.
+pub const FAIR_MIN: usize = 12;
 /// How much worse than the best a model may be and still have a say.
 const NEAR_BEST: f64 = 1.1;
 
@@ -144,7 +146,7 @@ fn choose(history: &History, learned: &Learned, folds: &[Fold], ahead: usize) ->
         .into_iter()
         .filter(|model| *model != Model::LineSinceBend || learned.bend > 0)
         .filter(|model| model.project(&now, ahead).is_some())
-        .filter_map(|model| Some((model, mean_error(history, folds, &[model])?)))
+        .filter_map(|model| Some((model, mean_error(history, learned, folds, &[model])?)))
         .collect();
     errors.sort_by(|a, b| a.1.total_cmp(&b.1));
     let Some(&(_, best)) = errors.first() else { return vec![Model::Line] };
@@ -152,22 +154,32 @@ fn choose(history: &History, learned: &Learned, folds: &[Fold], ahead: usize) ->
 }
 
 /// Mean size of the errors over every fold; none when nothing came, or a fold has none of the models.
-fn mean_error(history: &History, folds: &[Fold], models: &[Model]) -> Option<f64> {
+fn mean_error(history: &History, learned: &Learned, folds: &[Fold], models: &[Model]) -> Option<f64> {
     let (mut sum, mut count) = (0.0, 0_usize);
+    let mut everything = (0.0, 0_usize);
     for fold in folds {
         let combined = fold.combined(models);
         if combined.is_empty() {
             // It could not say anything yet: a fold of a short past counts against nobody.
             continue;
         }
-        for (forecast, came) in combined.iter().zip(&history.days[fold.origin..]) {
-            if let Some(came) = came {
-                sum += (came - forecast).abs();
-                count += 1;
+        for (h, (forecast, came)) in combined.iter().zip(&history.days[fold.origin..]).enumerate() {
+            let Some(came) = came else { continue };
+            let error = (came - forecast).abs();
+            everything = (everything.0 + error, everything.1 + 1);
+            if is_fair(learned.bend, fold.origin, h) {
+                (sum, count) = (sum + error, count + 1);
             }
         }
     }
+    let (sum, count) = if count < FAIR_MIN { everything } else { (sum, count) };
     (count > 0).then(|| sum / count as f64)
+}
+
+/// Whether an error says something of the time since the last bend: a fold from before the bend (or from too soon after it
+/// to know it) that is measured against days after it does not. The errors shown count all the same.
+pub fn is_fair(bend: usize, origin: usize, h: usize) -> bool {
+    bend == 0 || origin >= bend + SIDE_MIN || origin + h < bend
 }
 
 impl Trials {

@@ -6,8 +6,7 @@
 //! times the shape's σ it is wide (conformal, after Vovk et al. 2005; per horizon, since the shape is).
 
 use super::{
-    backtest::Residual,
-    bend::SIDE_MIN,
+    backtest::{FAIR_MIN, Residual, is_fair},
     stats::{mean, quantile, variance},
 };
 
@@ -43,12 +42,11 @@ impl Spread {
     /// Learns the spread from the errors of the backtest. `rest` are the newest history's distances from its own line, `bend`
     /// the day of the last bend.
     pub fn learn(residuals: &[Residual], rest: &[f64], bend: usize) -> Spread {
-        let noise = variance(rest).max(1e-24);
+        // Two of the degrees of freedom went into the line.
+        let noise = (variance(rest) * rest.len() as f64 / rest.len().saturating_sub(2).max(1) as f64).max(1e-24);
         let memory = memory(rest);
-        // A fold before the bend that is measured against days after it says nothing of the time since.
-        let fair = |it: &&Residual| it.origin >= bend + SIDE_MIN || it.origin + it.h < bend;
-        let mut used: Vec<Residual> = residuals.iter().filter(fair).copied().collect();
-        if used.len() < 12 {
+        let mut used: Vec<Residual> = residuals.iter().filter(|it| is_fair(bend, it.origin, it.h)).copied().collect();
+        if used.len() < FAIR_MIN {
             used = residuals.to_vec();
         }
         let shape = |wandering: f64| Spread {
@@ -77,7 +75,7 @@ impl Spread {
         let seen = self.sizes.len() as f64 / ALIKE;
         // The finite sample's own correction: of few errors the largest is not large enough.
         let share_seen = (share * (1.0 + 1.0 / seen.max(1.0))).min(1.0);
-        let normal = normal_reach(share) * if seen >= 1.0 { self.scale } else { 1.0 };
+        let normal = normal_reach(share) * (seen * self.scale + PRIOR) / (seen + PRIOR);
         let conformal = quantile(&self.sizes, share_seen).unwrap_or(normal);
         (seen * conformal + PRIOR * normal) / (seen + PRIOR)
     }

@@ -13,7 +13,7 @@ const DAY: usize = 24;
 /// Median absolute deviations beyond which a change is a shift.
 const MADS: f64 = 8.0;
 /// Days on either side from which the size is measured.
-const REACH_DAYS: usize = 14;
+const REACH_DAYS: usize = 10;
 /// Days within which a change and its opposite are one excursion.
 const EXCURSION_DAYS: usize = 3;
 /// The most shifts told apart; a figure with more has no level to speak of.
