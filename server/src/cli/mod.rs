@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod check;
 pub mod client;
+pub mod forecast;
 pub mod history;
 pub mod password;
 pub mod token;
@@ -76,6 +77,8 @@ enum Command {
     /// Bring history in from elsewhere, or take it along
     #[command(subcommand)]
     History(Box<history::Command>),
+    /// Forecast a series from a file: what it will do, how sure that is, when it meets a limit
+    Forecast(forecast::Forecasting),
     /// Print the OpenAPI document
     Openapi,
 }
@@ -139,6 +142,7 @@ async fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Cache(command) => cache::run(*command).await?,
         Command::Triggers(command) => triggers::run(command, &settings(&common, None)?).await?,
         Command::History(command) => history::run(*command, &settings(&common, None)?).await?,
+        Command::Forecast(what) => forecast::run(&what)?,
         Command::Openapi => {
             let document = openapi::document(&router::endpoints());
             print(&document.to_pretty_json().map_err(anyhow::Error::from)?)?;

@@ -20,6 +20,7 @@
 mod backtest;
 mod bend;
 mod daily;
+mod hourly;
 mod interval;
 mod models;
 mod outlook;
