@@ -360,3 +360,68 @@ impl Drop for Running {
         let _reaped = self.0.wait();
     }
 }
+
+/// Ninety days of hours that grow by 24 a day from 1,000 on, with a purge of 500 on day 60.
+fn orders() -> String {
+    let mut text = "time,orders,visits\n".to_owned();
+    for hour in 0..90 * 24_i64 {
+        let purged = if hour >= 60 * 24 { 500 } else { 0 };
+        text += &format!("{},{},{}\n", 1_790_000_000 + hour * 3_600, 1_000 + hour - purged + hour * 7 % 5, 70 + hour % 24);
+    }
+    text
+}
+
+#[test]
+fn a_forecast_of_a_file_names_its_date_and_its_shift() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("orders.csv"), orders()).unwrap();
+    // 1,000 + 90 × 24 − 500 = 2,660; 1,200 more at 24 a day are 50 days.
+    let asked = ["forecast", "orders.csv", "--metric", "orders", "--limit", "3860"];
+    let output = run(folder.path(), &asked);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for words in ["orders, 90 days", "+24 a day", "Shift", "Backtest", "80 % from"] {
+        assert!(text.contains(words), "{words} is missing in\n{text}");
+    }
+    let output = run(folder.path(), &[&asked[..], &["--json", "--months", "6"]].concat());
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["kind"], "forecast");
+    let days = json["crossing"]["p50"].as_f64().unwrap();
+    assert!((days - 50.0).abs() < 1.5, "{days}");
+    assert_eq!(json["shifts"].as_array().unwrap().len(), 1, "{}", json["shifts"]);
+    assert_eq!(json["median"].as_array().unwrap().len(), 183);
+}
+
+#[test]
+fn a_forecast_says_what_it_cannot_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("orders.csv", &orders());
+    write("broken.csv", "time,orders\n1790000000,4\n1790003600,four\n");
+    write("short.csv", "time,orders\n1790000000,4\n1790003600,5\n");
+    write("empty.csv", "time,orders\n");
+    let text = refused(&run(folder.path(), &["forecast", "orders.csv"]));
+    assert!(text.contains("2 series") && text.contains("--metric") && text.contains("visits"), "{text}");
+    let text = refused(&run(folder.path(), &["forecast", "orders.csv", "--metric", "order"]));
+    assert!(text.contains("did you mean orders?"), "{text}");
+    let text = refused(&run(folder.path(), &["forecast", "broken.csv"]));
+    assert!(text.contains("broken.csv: line 3"), "{text}");
+    assert!(refused(&run(folder.path(), &["forecast", "none.csv"])).contains("none.csv cannot be read"));
+    assert!(refused(&run(folder.path(), &["forecast", "empty.csv"])).contains("no points"));
+    let output = run(folder.path(), &["forecast", "short.csv"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("no forecast: 2 hours were measured"), "{output:?}");
+    assert_eq!(run(folder.path(), &["forecast", "orders.csv", "--months", "25"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_forecast_reads_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = headroom(folder.path(), &["forecast", "-", "--metric", "visits", "--peak", "--limit", "500"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(orders().as_bytes()).unwrap();
+    let text = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    assert!(text.contains("not within") && text.contains("Highest hour of each day"), "{text}");
+}
