@@ -100,7 +100,7 @@ life: after the last change of slope the slope stays.
 ${dates.join("\n")}
 
 Errors of the next 30 days (short: 7) in the mean change from one week to the next (MASE), means over the seeds; and how many of
-those days the interval of 90 % held.
+those days the interval of 90 % held. Times are the processor's.
 
 | | Headroom | straight line | seasonal naive | interval of 90 % held | time, median | goal of the interval |
 |---|--:|--:|--:|--:|--:|---|
@@ -135,7 +135,7 @@ function against(found) {
   const held = (100 * mean(same.map(({ peer }) => peer.days.covered))).toFixed(1);
   const year = found.peer.find((it) => it.scenario === YEAR);
   const years = year ? `The year of hours took it ${milliseconds(year.hours.seconds * 1000)} of hours and ${milliseconds(year.days.seconds * 1000)} of days. ` : "";
-  return `Beside statsforecast ${found.version} (MSTL with AutoETS, \`end2end/bench/peers/forecast.py\`) over ${same.length} of the same cases, right after ours. Of hours: it gets
+  return `Beside statsforecast ${found.version} (MSTL with AutoETS, \`end2end/bench/peers/forecast.py\`) over ${same.length} of the same cases, right after ours; times are the processor's. Of hours: it gets
 the hours, as we do (seasons of 24 and 168). Of days: somebody has made days of them for it (season of 7), which makes it faster.
 It repairs nothing; ours counts its repair, its backtest of 12 folds and 400 paths in its time. ${years}Its interval
 of 90 %, of days, held ${held} %.
