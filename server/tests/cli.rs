@@ -366,7 +366,8 @@ fn orders() -> String {
     let mut text = "time,orders,visits\n".to_owned();
     for hour in 0..90 * 24_i64 {
         let purged = if hour >= 60 * 24 { 500 } else { 0 };
-        text += &format!("{},{},{}\n", 1_790_000_000 + hour * 3_600, 1_000 + hour - purged + hour * 7 % 5, 70 + hour % 24);
+        text +=
+            &format!("{},{},{}\n", 1_790_000_000 + hour * 3_600, 1_000 + hour - purged + hour * 7 % 5, 70 + hour % 24);
     }
     text
 }

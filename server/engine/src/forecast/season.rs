@@ -30,7 +30,8 @@ pub fn week(days: &[Option<f64>]) -> Vec<f64> {
         let after: Vec<f64> =
             rest.iter().enumerate().filter_map(|(i, value)| Some((*value)? - found[i % WEEK])).collect();
         let freedom = (before.len().saturating_sub(1) as f64) / (before.len().saturating_sub(WEEK).max(1) as f64);
-        if variance(&after) * freedom > (1.0 - STRONG) * variance(&before) {
+        // What does not vary has no season either.
+        if variance(&after) * freedom >= (1.0 - STRONG) * variance(&before) {
             return Vec::new();
         }
         usual = found;
@@ -113,6 +114,11 @@ mod tests {
         let found = week(&days);
         assert_eq!(found.len(), 7);
         assert!(found[5] < -5.0 && found[6] < -5.0 && found[0] > 2.0, "{found:?}");
+    }
+
+    #[test]
+    fn what_does_not_vary_has_no_season() {
+        assert!(week(&[Some(0.5); 60]).is_empty());
     }
 
     #[test]
