@@ -3,8 +3,8 @@
 use crate::{
     layout::Framed,
     pages::{
-        CachePage, ConfirmClear, ConfirmReset, ConfirmShare, ConfirmWarm, LoginPage, Missing, OverviewPage,
-        SettingsPage, SharedPage, TrendsPage,
+        CachePage, CapacityPage, ConfirmClear, ConfirmReset, ConfirmShare, ConfirmWarm, LoginPage, Missing,
+        OverviewPage, SettingsPage, SharedPage, TrendsPage,
     },
 };
 use leptos::prelude::*;
@@ -43,6 +43,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/") view={Lazy::<OverviewPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/trends") view={Lazy::<TrendsPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/cache") view={Lazy::<CachePage>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/capacity") view={Lazy::<CapacityPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/settings") view={Lazy::<SettingsPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/clear") view={Lazy::<ConfirmClear>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/reset") view={Lazy::<ConfirmReset>::new()} ssr=SsrMode::Async/>

@@ -71,6 +71,12 @@ for (const theme of ["light", "dark"]) {
       assert.deepEqual(await findings(page), [], "a chart as table");
     });
   }
+  for (const width of WIDTHS) {
+    test(`Capacity, ${theme}, ${width} px`, async (t) => {
+      const page = await openAlive(t, "/capacity?days=180", { theme, width });
+      assert.deepEqual(await findings(page), []);
+    });
+  }
   for (const path of ["reset?target=shop&scope=statements", "clear?target=shop&scope=all", "warm?target=shop&strategy=CRITICAL_ONLY", "share?target=shop&m=database.connections"]) {
     test(`confirm page, ${path}, ${theme}`, async (t) => {
       const page = await hydrated(await open(t, `/confirm/${path}`, { theme }));

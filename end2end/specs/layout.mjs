@@ -76,3 +76,18 @@ for (const theme of ["light", "dark"]) {
     });
   }
 }
+
+for (const theme of ["light", "dark"]) {
+  for (const width of WIDTHS) {
+    test(`Capacity, ${width} px, ${theme}`, async (t) => {
+      const page = await open(t, "/capacity?days=180", { theme, width });
+      await page.getByRole("heading", { name: "What runs out first" }).waitFor();
+      const { scrollWidth, clientWidth } = await page.evaluate(() => {
+        const { scrollWidth, clientWidth } = document.documentElement;
+        return { scrollWidth, clientWidth };
+      });
+      await picture(page, `capacity-${width}-${theme}`);
+      assert.ok(scrollWidth <= clientWidth, `the page is ${scrollWidth} px wide in ${clientWidth} px`);
+    });
+  }
+}

@@ -3,8 +3,9 @@
 use crate::{
     access::{Access, authorize, forms},
     api::{
-        audit, cache, data, document, events, exposition, health, history, invalidation, metrics, operations, pool,
-        probes, requests, session, shares, stats, stream, summary, targets, tokens, transfer, trends, users, warmup,
+        audit, cache, capacity, data, document, events, exposition, health, history, invalidation, metrics, operations,
+        pool, probes, requests, session, shares, stats, stream, summary, targets, tokens, transfer, trends, users,
+        warmup,
     },
     assets::IMMUTABLE,
     endpoint::{self, Endpoint, admin, operator, public, scrape, viewer},
@@ -99,6 +100,12 @@ pub fn endpoints() -> Vec<Endpoint> {
         // Who may open a snapshot, its audience says.
         public(routes!(shares::open)),
         viewer(routes!(shares::revoke)),
+        // For those who plan
+        viewer(routes!(capacity::dashboard)).also(&["/api/v1/performance/capacity/dashboard"]).cached(COSTLY),
+        viewer(routes!(capacity::forecast)).also(&["/api/v1/performance/capacity/forecast/{resource}"]),
+        viewer(routes!(capacity::bottlenecks)).also(&["/api/v1/performance/capacity/bottlenecks"]).cached(COSTLY),
+        viewer(routes!(capacity::plan)).also(&["/api/v1/performance/capacity/plan"]),
+        viewer(routes!(capacity::what_if)).also(&["/api/v1/performance/capacity/what-if"]),
         // The console itself
         viewer(routes!(requests::performance)).also(&["/api/performance/stats"]).cached(LIVE),
         viewer(routes!(pool::lanes)).also(&[

@@ -2,10 +2,11 @@
 
 use crate::{
     Band, MetricId, TargetId, Timestamp,
-    forecast::{Crossing, Forecast, MAX_HORIZON_DAYS, Measure, Planned, Verdict, WhatIf},
+    forecast::{Change, Crossing, Forecast, MAX_HORIZON_DAYS, Measure, Planned, Verdict, WhatIf},
     format,
     metric::Unit,
     observation::Remedy,
+    range::{Edge, moment},
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -18,6 +19,7 @@ pub const DEFAULT_MONTHS: u32 = 6;
 pub const RESERVE_DAYS: u32 = 14;
 /// A limit that is nearer than this is an issue.
 pub const NEAR_DAYS: f64 = 30.0;
+const DAY_MS: f64 = 86_400_000.0;
 /// Points of a chart: more than it has pixels at any width we draw.
 pub const CHART_POINTS: u32 = 183;
 
@@ -165,27 +167,34 @@ pub struct ResourceReport {
     pub impact: Option<String>,
 }
 
-/// When a resource meets its limit, as a page ranks and words it.
+/// When a resource meets its limit, as a page ranks and words it. All in days from the start of the forecast.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Reaches {
     /// It has.
     Now,
-    /// Half of the outcomes do within the horizon, in so many days; the interval of 80 of 100 around it.
+    /// Half of the outcomes do within the horizon.
     In {
         /// One in ten outcomes.
-        earliest: Option<f64>,
+        earliest: f64,
         /// Half of them.
         median: f64,
         /// Nine in ten; none beyond the horizon.
         latest: Option<f64>,
+        /// The horizon.
+        within: u32,
     },
     /// Less than half of the outcomes do within the horizon, but more than one in ten.
     Perhaps {
-        /// One in ten outcomes, in days.
+        /// One in ten outcomes.
         earliest: f64,
+        /// The horizon.
+        within: u32,
     },
     /// It does not, within the horizon.
-    Not,
+    Not {
+        /// The horizon.
+        within: u32,
+    },
     /// That is not known.
     Unknown,
 }
@@ -228,19 +237,23 @@ impl ResourceReport {
         }
     }
 
-    /// When the limit is met, within so many days.
+    /// When the limit is met, within so many days or as far as the forecast looks.
     #[must_use]
     pub fn reaches(&self, horizon_days: u32) -> Reaches {
         let Some(forecast) = self.forecast() else { return Reaches::Unknown };
-        let inside = |days: &Option<f64>| days.filter(|days| *days <= f64::from(horizon_days));
+        let seen = forecast.median.len() as f64 * forecast.step_ms as f64 / DAY_MS;
+        let within = horizon_days.min(seen.ceil() as u32);
+        let inside = |days: &Option<f64>| days.filter(|days| *days <= f64::from(within));
         match &forecast.crossing {
             Crossing::Reached => Reaches::Now,
-            Crossing::Never { .. } => Reaches::Not,
+            Crossing::Never { .. } => Reaches::Not { within },
             Crossing::NoLimit | Crossing::Unpromised { .. } => Reaches::Unknown,
             Crossing::Within { p10, p50, p90 } => match (inside(p10), inside(p50)) {
-                (earliest, Some(median)) => Reaches::In { earliest, median, latest: inside(p90) },
-                (Some(earliest), None) => Reaches::Perhaps { earliest },
-                (None, None) => Reaches::Not,
+                (earliest, Some(median)) => {
+                    Reaches::In { earliest: earliest.unwrap_or(median), median, latest: inside(p90), within }
+                }
+                (Some(earliest), None) => Reaches::Perhaps { earliest, within },
+                (None, None) => Reaches::Not { within },
             },
         }
     }
@@ -257,36 +270,44 @@ impl ResourceReport {
 }
 
 /// `33`, in whole days, at least one.
-fn days(days: f64) -> String {
+fn whole(days: f64) -> String {
     format::number(days.round().max(1.0))
 }
 
 impl Reaches {
     /// `in 47 days (33–80)`.
     #[must_use]
-    pub fn words(&self, horizon_days: u32) -> String {
+    pub fn words(&self) -> String {
+        match self {
+            Reaches::Now => "at its limit".to_owned(),
+            Reaches::In { .. } => format!("{} ({})", self.short(), self.range()),
+            _ => self.short(),
+        }
+    }
+
+    /// `in 47 days`.
+    #[must_use]
+    pub fn short(&self) -> String {
         match self {
             Reaches::Now => "at its limit".to_owned(),
             Reaches::In { median, .. } => {
-                let one = median.round() <= 1.0;
-                format!("in {} day{} ({})", days(*median), if one { "" } else { "s" }, self.range(horizon_days))
+                format!("in {} day{}", whole(*median), if median.round() <= 1.0 { "" } else { "s" })
             }
-            Reaches::Perhaps { earliest } => format!("perhaps, from day {} on", days(*earliest)),
-            Reaches::Not => format!("not in {horizon_days} days"),
+            Reaches::Perhaps { earliest, .. } => format!("perhaps, from day {} on", whole(*earliest)),
+            Reaches::Not { within } => format!("not in {within} days"),
             Reaches::Unknown => "not known".to_owned(),
         }
     }
 
     /// `33–80`, `29–over 180`; empty where there is none.
     #[must_use]
-    pub fn range(&self, horizon_days: u32) -> String {
-        let over = || format!("over {horizon_days}");
+    pub fn range(&self) -> String {
         match self {
-            Reaches::In { earliest, median, latest } => {
-                format!("{}–{}", days(earliest.unwrap_or(*median)), latest.map_or_else(over, days))
+            Reaches::In { earliest, latest, within, .. } => {
+                format!("{}–{}", whole(*earliest), latest.map_or_else(|| format!("over {within}"), whole))
             }
-            Reaches::Perhaps { earliest } => format!("{}–{}", days(*earliest), over()),
-            Reaches::Now | Reaches::Not | Reaches::Unknown => String::new(),
+            Reaches::Perhaps { earliest, within } => format!("{}–over {within}", whole(*earliest)),
+            Reaches::Now | Reaches::Not { .. } | Reaches::Unknown => String::new(),
         }
     }
 
@@ -296,7 +317,7 @@ impl Reaches {
         match self {
             Reaches::Now => Some(0.0),
             Reaches::In { median, .. } => Some(*median),
-            Reaches::Perhaps { .. } | Reaches::Not | Reaches::Unknown => None,
+            Reaches::Perhaps { .. } | Reaches::Not { .. } | Reaches::Unknown => None,
         }
     }
 
@@ -305,9 +326,8 @@ impl Reaches {
     pub fn earliest(&self) -> Option<f64> {
         match self {
             Reaches::Now => Some(0.0),
-            Reaches::In { earliest, median, .. } => Some(earliest.unwrap_or(*median)),
-            Reaches::Perhaps { earliest } => Some(*earliest),
-            Reaches::Not | Reaches::Unknown => None,
+            Reaches::In { earliest, .. } | Reaches::Perhaps { earliest, .. } => Some(*earliest),
+            Reaches::Not { .. } | Reaches::Unknown => None,
         }
     }
 
@@ -316,7 +336,7 @@ impl Reaches {
     pub fn urgency(&self) -> Option<Band> {
         Some(match self {
             Reaches::Unknown => return None,
-            Reaches::Not => Band::Excellent,
+            Reaches::Not { .. } => Band::Excellent,
             Reaches::Now => Band::Critical,
             Reaches::In { .. } | Reaches::Perhaps { .. } => {
                 if self.median().is_some_and(|days| days < f64::from(RESERVE_DAYS)) {
@@ -494,6 +514,94 @@ impl WhatIfAsk {
     }
 }
 
+/// A question as the fields of a form or of an address; empty fields change nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhatIfFields {
+    /// Of which resource.
+    #[serde(default)]
+    pub resource: String,
+    /// Growth, in per cent of what is forecast.
+    #[serde(default)]
+    pub growth: String,
+    /// The day of something planned: `2026-12-24`.
+    #[serde(default)]
+    pub day: String,
+    /// What that adds: `50 GiB`, `20`.
+    #[serde(default)]
+    pub adds: String,
+    /// Another limit: `750 GiB`.
+    #[serde(default)]
+    pub limit: String,
+}
+
+impl WhatIfFields {
+    /// Resource and changes. Fields that cannot be read are named with what is allowed.
+    ///
+    /// # Errors
+    /// Why it is no question.
+    pub fn read(&self, now: Timestamp, unit_of: impl Fn(Resource) -> Unit) -> Result<(Resource, WhatIf), String> {
+        let resource = Resource::parse(&self.resource).ok_or("Choose a resource.")?;
+        let unit = unit_of(resource);
+        let amount = |text: &str, what: &str| match text.trim() {
+            "" => Ok(None),
+            text => amount(text, unit).map(Some).ok_or(format!("{what} cannot be “{text}”; write {}.", example(unit))),
+        };
+        let growth = match self.growth.trim().trim_end_matches('%').trim() {
+            "" => 1.0,
+            text => match text.parse::<f64>() {
+                Ok(percent) if (0.0..=10_000.0).contains(&percent) => percent / 100.0,
+                _ => return Err(format!("Growth cannot be “{text}”; write 0 to 10000, in per cent.")),
+            },
+        };
+        let limit = amount(&self.limit, "The limit")?;
+        if limit.is_some_and(|limit| limit <= 0.0) {
+            return Err("The limit must be above zero.".to_owned());
+        }
+        let planned = match (self.day.trim(), amount(&self.adds, "What it adds")?) {
+            ("", None) => Vec::new(),
+            ("", Some(_)) => return Err("Say on which day it is planned.".to_owned()),
+            (_, None) => return Err("Say how much it adds.".to_owned()),
+            (day, Some(adds)) => {
+                let at = moment(day, now, Edge::Start);
+                let at = at.ok_or_else(|| format!("“{day}” is no day; write 2026-12-24."))?;
+                vec![Planned { at, change: Change::Add(adds) }]
+            }
+        };
+        Ok((resource, WhatIf { growth, planned, limit }))
+    }
+}
+
+/// How an amount is written.
+fn example(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Bytes => "50 GiB or 1.5 TiB",
+        Unit::BytesPerSecond => "100 Mbit/s or 1 Gbit/s",
+        Unit::Percent => "20 %",
+        _ => "a number",
+    }
+}
+
+/// Reads an amount with or without its unit; an amount of bytes needs one.
+#[must_use]
+pub fn amount(text: &str, unit: Unit) -> Option<f64> {
+    let text = text.trim().replace(',', "");
+    let end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-' | '+'))).unwrap_or(text.len());
+    let (number, suffix) = text.split_at(end);
+    let factor = match (unit, suffix.trim()) {
+        (Unit::Bytes | Unit::BytesPerSecond, "KiB" | "KiB/s") => 1024.0,
+        (Unit::Bytes | Unit::BytesPerSecond, "MiB" | "MiB/s") => 1_048_576.0,
+        (Unit::Bytes | Unit::BytesPerSecond, "GiB" | "GiB/s") => 1_073_741_824.0,
+        (Unit::Bytes, "TiB") => 1_099_511_627_776.0,
+        (Unit::BytesPerSecond, "Mbit/s") => 125_000.0,
+        (Unit::BytesPerSecond, "Gbit/s") => 125_000_000.0,
+        (Unit::Percent, "%" | "") => 1.0,
+        (Unit::Bytes | Unit::BytesPerSecond | Unit::Percent, _) => return None,
+        (_, "") => 1.0,
+        _ => return None,
+    };
+    number.parse::<f64>().ok().map(|number| number * factor).filter(|value| value.is_finite())
+}
+
 /// The answer: as it is, and as it would be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -507,4 +615,109 @@ pub struct WhatIfAnswer {
     pub present: ResourceReport,
     /// As it would be.
     pub changed: ResourceReport,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(crossing: Crossing, days: usize) -> ResourceReport {
+        let column = vec![1.0; days];
+        let forecast = Forecast {
+            start: Timestamp(0),
+            step_ms: 86_400_000,
+            median: column.clone(),
+            low80: column.clone(),
+            high80: column.clone(),
+            low95: column.clone(),
+            high95: column,
+            measure: Measure::Level,
+            model: String::new(),
+            history_days: 60.0,
+            growth_per_day: 0.0,
+            backtest: None,
+            shifts: Vec::new(),
+            shifts_recur: false,
+            spikes: 0,
+            gaps: 0,
+            seasons: Vec::new(),
+            crossing,
+        };
+        ResourceReport {
+            current: Some(412.0 * 1_073_741_824.0),
+            limit: Some(Limit {
+                value: 500.0 * 1_073_741_824.0,
+                source: LimitSource::Configuration,
+                label: String::new(),
+            }),
+            verdict: Verdict::Forecast(Box::new(forecast)),
+            ..ResourceReport::empty(Resource::Storage, Unit::Bytes)
+        }
+    }
+
+    fn within(p10: f64, p50: f64, p90: Option<f64>) -> ResourceReport {
+        report(Crossing::Within { p10: Some(p10), p50: Some(p50), p90 }, 731)
+    }
+
+    #[test]
+    fn ids_are_read_as_they_are_written() {
+        for resource in Resource::ALL {
+            assert_eq!(Resource::parse(resource.as_str()), Some(*resource));
+            assert_eq!(serde_json::to_value(resource).unwrap(), resource.as_str());
+        }
+        assert_eq!(Resource::parse("disk"), None);
+        assert_eq!((days_of(1), days_of(6), days_of(24)), (30, 183, 731));
+    }
+
+    #[test]
+    fn a_date_is_told_with_its_range_and_no_further_than_the_horizon() {
+        let storage = within(33.2, 47.4, Some(80.0));
+        assert_eq!(storage.used(), "412 of 500 GiB");
+        assert_eq!(storage.reaches(180).words(), "in 47 days (33–80)");
+        assert_eq!(storage.reaches(60).words(), "in 47 days (33–over 60)");
+        assert_eq!(storage.reaches(40).words(), "perhaps, from day 33 on");
+        assert_eq!(storage.reaches(30).words(), "not in 30 days");
+        assert_eq!(report(Crossing::Never { within_days: 60 }, 60).reaches(180).words(), "not in 60 days");
+        assert_eq!(report(Crossing::Reached, 60).reaches(180).words(), "at its limit");
+        assert_eq!(report(Crossing::NoLimit, 60).reaches(180).words(), "not known");
+    }
+
+    #[test]
+    fn urgency_follows_the_median() {
+        for (report, band) in [
+            (within(1.0, 13.0, None), Some(Band::Critical)),
+            (within(1.0, 40.0, None), Some(Band::Degraded)),
+            (within(1.0, 90.0, None), Some(Band::Good)),
+            (report(Crossing::Never { within_days: 60 }, 60), Some(Band::Excellent)),
+            (report(Crossing::NoLimit, 60), None),
+        ] {
+            assert_eq!(report.reaches(180).urgency(), band);
+        }
+    }
+
+    #[test]
+    fn a_question_is_read_from_a_form() {
+        let fields = WhatIfFields {
+            resource: "storage".into(),
+            growth: "150 %".into(),
+            day: "2026-12-24".into(),
+            adds: "50 GiB".into(),
+            limit: "1.5 TiB".into(),
+        };
+        let (resource, changes) = fields.read(Timestamp(0), |_| Unit::Bytes).unwrap();
+        assert_eq!(
+            (resource, changes.growth, changes.limit),
+            (Resource::Storage, 1.5, Some(1.5 * 1_099_511_627_776.0))
+        );
+        assert_eq!(changes.planned[0].at.to_rfc3339(), "2026-12-24T00:00:00Z");
+        assert_eq!(changes.planned[0].change, Change::Add(50.0 * 1_073_741_824.0));
+        let refused = |fields: WhatIfFields| fields.read(Timestamp(0), |_| Unit::Bytes).unwrap_err();
+        assert!(refused(WhatIfFields { limit: "750".into(), ..fields.clone() }).contains("GiB"));
+        assert!(refused(WhatIfFields { day: "soon".into(), ..fields.clone() }).contains("2026-12-24"));
+        assert!(refused(WhatIfFields { day: String::new(), ..fields.clone() }).contains("day"));
+        assert!(refused(WhatIfFields { growth: "much".into(), ..fields.clone() }).contains("per cent"));
+        assert!(refused(WhatIfFields { resource: "disk".into(), ..fields }).contains("resource"));
+        assert_eq!(amount("100 Mbit/s", Unit::BytesPerSecond), Some(12_500_000.0));
+        assert_eq!((amount("20", Unit::Count), amount("20 GiB", Unit::Count)), (Some(20.0), None));
+    }
 }

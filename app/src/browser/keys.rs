@@ -56,6 +56,7 @@ pub fn run(frame: Frame) {
             (true, "o") => there("/"),
             (true, "r") => there("/trends"),
             (true, "c") => there("/cache"),
+            (true, "p") => there("/capacity"),
             (true, ",") => there("/settings"),
             (true, "t") => page::togglePopover(target_picker::ID),
             (true, _) | (false, "g") => return,

@@ -9,6 +9,7 @@ mod append;
 pub mod binding;
 #[cfg(feature = "ssr")]
 pub mod card;
+mod forecast;
 mod gaps;
 #[cfg(any(feature = "hydrate", test))]
 mod option;
@@ -19,6 +20,7 @@ mod svg;
 mod text;
 
 pub use append::{Sampled, append};
+pub use forecast::paint_forecast;
 pub use scale::{Floor, Scale};
 pub use svg::{paint, paint_wide, spark};
 pub use text::sentence;

@@ -13,6 +13,7 @@ pub mod notices;
 pub mod operation;
 pub mod origin;
 pub mod preview;
+pub mod remedy;
 pub mod share;
 pub mod skeleton;
 pub mod small_chart;

@@ -2,6 +2,7 @@
 
 mod cache;
 mod cancel_operation;
+mod capacity;
 mod last_action;
 mod overview;
 mod preview_reset;
@@ -17,6 +18,7 @@ pub use cache::{
     preview_warmup, start_warmup, warmup_status,
 };
 pub use cancel_operation::cancel_operation;
+pub use capacity::capacity;
 pub use last_action::last_action;
 pub use overview::overview;
 pub use preview_reset::preview_reset;
@@ -45,6 +47,7 @@ pub const ROLES: &[(&str, Role)] = &[
     ("/api/fn/cache_report", Role::Viewer),
     ("/api/fn/cache_tags", Role::Viewer),
     ("/api/fn/cancel_operation", Role::Operator),
+    ("/api/fn/capacity", Role::Viewer),
     (CLEAR_CACHE, Role::Operator),
     ("/api/fn/last_action", Role::Viewer),
     ("/api/fn/overview", Role::Viewer),

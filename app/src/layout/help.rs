@@ -10,6 +10,7 @@ const KEYS: &[(&[&str], &str)] = &[
     (&["g", "o"], "Overview"),
     (&["g", "r"], "Trends"),
     (&["g", "c"], "Cache"),
+    (&["g", "p"], "Capacity"),
     (&["g", ","], "Settings"),
     (&["g", "t"], "Choose the target"),
     (&["t"], "Time range"),

@@ -14,6 +14,7 @@ const PAGES: &[(&str, &str, Icon)] = &[
     ("/", "Overview", Icon::Gauge),
     ("/trends", "Trends", Icon::ChartLine),
     ("/cache", "Cache", Icon::Layers),
+    ("/capacity", "Capacity", Icon::TrendingUp),
     ("/settings", "Settings", Icon::Settings),
 ];
 /// The API's own pages, outside this application.

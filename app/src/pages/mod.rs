@@ -1,6 +1,7 @@
 //! Pages: lazy routes, each its own chunk.
 
 mod cache;
+mod capacity;
 mod confirm;
 mod login;
 mod missing;
@@ -10,6 +11,7 @@ mod shared;
 pub(crate) mod trends;
 
 pub use cache::CachePage;
+pub use capacity::CapacityPage;
 pub use confirm::{ConfirmClear, ConfirmReset, ConfirmShare, ConfirmWarm};
 pub use login::LoginPage;
 pub use missing::Missing;

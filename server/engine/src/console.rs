@@ -5,6 +5,7 @@ use crate::{
     actions,
     cache::{CacheSettings, Class},
     cache_view::Lists,
+    capacity::Capacity,
     clock::Clock,
     collect::{CollectSettings, Observation},
     dataset::{DatasetConfig, Datasets, SetupError},
@@ -97,6 +98,8 @@ pub struct Console {
     pub access: Access,
     /// What applications read through the cache.
     pub datasets: Datasets,
+    /// Forecasts of what runs out.
+    pub capacity: Arc<Capacity>,
     /// Long actions.
     pub operations: Operations,
     /// The console's own HTTP latencies.
@@ -162,11 +165,13 @@ impl Console {
             config.targets.iter().cloned().zip(slots.iter().map(|slot| slot.target.clone())).collect();
         let warmups = Warmups::new(&config, &store)?;
         let datasets = Datasets::start(config.datasets.clone(), &targets, &config.cache, &clock)?;
+        let history = Arc::new(History::new(store.clone(), clock.clone(), config.retention));
         let console = Arc::new(Console {
+            capacity: Arc::new(Capacity::new(history.clone(), clock.clone(), &slots)),
             datasets,
             warmups,
             lists: Arc::default(),
-            history: Arc::new(History::new(store.clone(), clock.clone(), config.retention)),
+            history,
             access: Access::new(store.clone(), clock.clone()),
             requests: Arc::new(RequestStats::default()),
             requests_reset_at: Arc::default(),
@@ -209,6 +214,7 @@ impl Console {
             makers.spawn(watch.run(delay, stop_makers.clone()));
             delay += APART + APART.mul_f64(rand::random::<f64>());
         }
+        makers.spawn(self.capacity.clone().run(stop_makers.clone()));
         makers.close();
         writers.close();
     }

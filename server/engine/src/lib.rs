@@ -8,6 +8,7 @@ pub mod access;
 pub mod actions;
 pub mod cache;
 mod cache_view;
+pub mod capacity;
 pub mod clock;
 pub mod collect;
 pub mod console;

@@ -11,6 +11,8 @@ pub enum Place {
     Issues,
     /// The page of the cache.
     Cache,
+    /// The page of forecasts.
+    Capacity,
 }
 
 /// A link to a place, for one target. Target names need no escaping: `[a-z0-9-]`.
@@ -20,6 +22,7 @@ pub fn link(place: Place, target: &TargetId) -> Link {
         Place::Trends => ("Trends", format!("/?target={target}#h-tr")),
         Place::Issues => ("Issues", format!("/?target={target}#h-iss")),
         Place::Cache => ("Cache", format!("/cache?target={target}")),
+        Place::Capacity => ("Capacity", format!("/capacity?target={target}")),
     };
     Link { label: label.to_owned(), href }
 }

@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod cache;
+pub mod capacity;
 pub mod data;
 pub mod document;
 pub mod events;

@@ -6,8 +6,8 @@ use axum::{
 };
 use headroom_app::{AppError, ErrorCode};
 use headroom_engine::{
-    access::AccessError, actions::ActionError, dataset::DatasetError, operations::OperationError, shares::ShareError,
-    store::StoreError,
+    access::AccessError, actions::ActionError, capacity::CapacityError, dataset::DatasetError,
+    operations::OperationError, shares::ShareError, store::StoreError,
 };
 use headroom_model::{
     Role,
@@ -282,6 +282,17 @@ impl From<AppError> for WebError {
             ErrorCode::Internal => return WebError::internal(error),
         };
         WebError::new(kind, error.message)
+    }
+}
+
+impl From<CapacityError> for WebError {
+    fn from(error: CapacityError) -> Self {
+        match error {
+            CapacityError::Store(error) => error.into(),
+            CapacityError::Unknown(_) => WebError::new(Kind::UnknownTarget, error.to_string()),
+            CapacityError::Busy => WebError::new(Kind::Unavailable, error.to_string()).retry_after(5),
+            error => WebError::internal(error),
+        }
     }
 }
 

@@ -63,6 +63,29 @@ struct Track {
     pending: Pending,
 }
 
+/// Hours of several metrics on one grid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hours {
+    grid: Grid,
+    metrics: Vec<MetricId>,
+    columns: Vec<Vec<Option<Tally>>>,
+}
+
+impl Hours {
+    /// What was measured of a metric, one slot an hour; empty for one that was not asked for.
+    #[must_use]
+    pub fn of(&self, metric: MetricId) -> &[Option<Tally>] {
+        let place = self.metrics.iter().position(|asked| *asked == metric);
+        place.and_then(|place| self.columns.get(place)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Start of a slot.
+    #[must_use]
+    pub fn start_of(&self, slot: usize) -> Timestamp {
+        self.grid.start_of(slot)
+    }
+}
+
 impl History {
     /// A history over a store.
     #[must_use]
@@ -165,6 +188,31 @@ impl History {
             }
         });
         Ok(columns)
+    }
+
+    /// The ended hours of a range, however many: what is kept joined with what is not written yet. For computations; charts
+    /// ask [`History::series`].
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn hours(
+        &self,
+        target: &TargetId,
+        metrics: &[MetricId],
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Hours, StoreError> {
+        let (from, to) = (from.floor_to(HOUR_MS), to.floor_to(HOUR_MS));
+        let slots = usize::try_from((to.0 - from.0) / HOUR_MS).unwrap_or(0);
+        let grid = Grid { from, step_ms: HOUR_MS, slots };
+        let _steady = self.handover.read().await;
+        let mut columns = self.store.tallies(target, metrics, &grid).await?;
+        self.with(target, |track| {
+            for (metric, column) in metrics.iter().zip(&mut columns) {
+                track.pending.merge_into(*metric, &grid, column);
+            }
+        });
+        Ok(Hours { grid, metrics: metrics.to_vec(), columns })
     }
 
     fn recent(&self, target: &TargetId, metrics: &[MetricId], range: Resolved, max_points: usize) -> Vec<Series> {

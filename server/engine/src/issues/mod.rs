@@ -25,14 +25,16 @@ pub const MAX_ISSUES: usize = 20;
 /// How many issues of one sort are worth reading; the rest are of the same cause.
 const MAX_OF_A_SORT: usize = 5;
 
-/// What needs someone, worst first; suggestions after active issues. At most [`MAX_ISSUES`].
+/// What needs someone, worst first; suggestions after active issues. `near_limits` come from forecasts. At most
+/// [`MAX_ISSUES`].
 #[must_use]
-pub fn draw(observation: &Observation, health: &Health) -> Vec<Issue> {
+pub fn draw(observation: &Observation, health: &Health, near_limits: &[Issue]) -> Vec<Issue> {
     let blocking = blocking::draw(observation, health);
     let mut issues = figures::draw(observation, health);
     issues.extend(cache::draw(observation, health));
     issues.extend(sessions::draw(observation, &blocking.roots));
     issues.extend(blocking.issues);
+    issues.extend_from_slice(near_limits);
     issues.extend(statements::draw(observation, health));
     issues.extend(tables::draw(observation));
     issues.extend(limitations::draw(observation));
@@ -51,7 +53,7 @@ fn rank(issue: &Issue) -> u8 {
 }
 
 /// `schema.table` as people write it: without `public`.
-fn table_name(schema: &str, name: &str) -> String {
+pub(crate) fn table_name(schema: &str, name: &str) -> String {
     if schema == "public" { name.to_owned() } else { format!("{schema}.{name}") }
 }
 
@@ -112,7 +114,7 @@ mod tests {
     }
 
     fn draw(observation: &Observation) -> Vec<Issue> {
-        super::draw(observation, &assess(&observation.sample, &HealthSettings::default(), NOW))
+        super::draw(observation, &assess(&observation.sample, &HealthSettings::default(), NOW), &[])
     }
 
     fn session(pid: i32, state: &str, state_secs: i64) -> Session {

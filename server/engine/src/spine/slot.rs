@@ -6,11 +6,12 @@ use headroom_model::{
     health::Health,
     live::LiveUpdate,
     metric::Kind,
+    observation::Issue,
     sample::Figures,
     target::{Reach, TargetInfo},
 };
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicI64, Ordering},
 };
 use tokio::sync::watch;
@@ -54,7 +55,23 @@ pub(crate) struct Slot {
     pub pool_reset_at: Moment,
     /// When the cache's counters were last reset.
     pub cache_reset_at: Moment,
+    /// Issues of resources whose limit is near, as they were forecast last.
+    pub near_limits: NearLimits,
     published: watch::Sender<Published>,
+}
+
+/// Issues that come from forecasts, not from a sample.
+#[derive(Debug, Default)]
+pub(crate) struct NearLimits(Mutex<Arc<[Issue]>>);
+
+impl NearLimits {
+    pub fn store(&self, issues: Vec<Issue>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = issues.into();
+    }
+
+    pub fn get(&self) -> Arc<[Issue]> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Slot {
@@ -83,6 +100,7 @@ impl Slot {
             statements_reset_at: Moment::default(),
             pool_reset_at: Moment::default(),
             cache_reset_at: Moment::default(),
+            near_limits: NearLimits::default(),
             published: watch::Sender::new(published),
         }
     }

@@ -231,7 +231,7 @@ impl Watch {
         }
         let health = self.tracker.update(sample, now);
         store_scores(sample, &health);
-        let issues = issues::draw(&observation, &health);
+        let issues = issues::draw(&observation, &health, &self.slot.near_limits.get());
         self.readers.history.observe(&observation.sample);
         for event in std::mem::take(&mut observation.events) {
             if !self.is_own_reset(&event) {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod cache;
+mod capacity;
 mod data;
 mod events;
 mod health;
