@@ -20,12 +20,16 @@ const CSV: &str = "/api/v1/trends.csv";
 #[cfg(feature = "hydrate")]
 const REST: std::time::Duration = std::time::Duration::from_millis(500);
 
+/// Goes to an address.
+#[cfg(feature = "hydrate")]
+type Go = Box<dyn Fn(&str, bool)>;
+
 /// What goes to an address, as something that can be copied. On the server, where nobody goes anywhere, it holds nothing: a
 /// value for one thread alone must not be dropped by another.
 #[derive(Clone, Copy)]
 pub struct Navigate {
     #[cfg(feature = "hydrate")]
-    to: StoredValue<Box<dyn Fn(&str, bool)>, LocalStorage>,
+    to: StoredValue<Go, LocalStorage>,
 }
 
 impl Navigate {
