@@ -58,6 +58,9 @@ function median(values) {
   return sorted.length % 2 ? sorted[Math.floor(middle)] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 const percent = (value) => `${figure(value)} %`;
+/** The suite's clock of the processor moves with the scheduler's tick; what is shorter is only known to be. */
+const TICK_MS = 4;
+const worked = (value) => (value < TICK_MS ? `under ${TICK_MS} ms` : milliseconds(value));
 const milliseconds = (value) => (value >= 1000 ? `${figure(value / 1000)} s` : `${figure(value)} ms`);
 const goal = (words, isMet) => `${words}: ${isMet ? "met" : "missed"}`;
 
@@ -84,7 +87,7 @@ export function section(found) {
     const mase = (who) => mean(cases.map((it) => it[who].mase)).toFixed(3);
     const covered = 100 * mean(cases.map((it) => it.ours.covered));
     const met = goal("87–93 %", covered >= 87 && covered <= 93);
-    return `| ${scenario} | ${mase("ours")} | ${mase("line")} | ${mase("naive")} | ${covered.toFixed(1)} % | ${milliseconds(median(cases.map((it) => it.ours.ms)))} | ${met} |`;
+    return `| ${scenario} | ${mase("ours")} | ${mase("line")} | ${mase("naive")} | ${covered.toFixed(1)} % | ${worked(median(cases.map((it) => it.ours.ms)))} | ${met} |`;
   });
   return `## Forecasts
 
@@ -123,11 +126,12 @@ function against(found) {
     const cases = same.filter(({ peer }) => !scenario || peer.scenario === scenario);
     const [ours, theirs] = [mean(cases.map((it) => it.ours.ours.mase)), mean(cases.map((it) => it.peer[who].mase))];
     const [oursMs, theirsMs] = [median(cases.map((it) => it.ours.ours.ms)), median(cases.map((it) => it.peer[who].seconds * 1000))];
+    const isTimed = oursMs >= TICK_MS;
     const dates = (of) => percent(median(cases.map((it) => off(of(it), it.ours.truthDays, found.horizonDays))));
     const what = `${scenario ?? "**all**"} | of ${who}`;
-    const figures = `${ours.toFixed(3)} | ${theirs.toFixed(3)} | ${(ours / theirs).toFixed(2)}× | ${milliseconds(oursMs)} | ${milliseconds(theirsMs)} | ${(oursMs / theirsMs).toFixed(3)}×`;
+    const figures = `${ours.toFixed(3)} | ${theirs.toFixed(3)} | ${(ours / theirs).toFixed(2)}× | ${worked(oursMs)} | ${milliseconds(theirsMs)} | ${isTimed ? `${(oursMs / theirsMs).toFixed(3)}×` : "–"}`;
     const both = `${dates((it) => it.ours.ours.days)} | ${dates((it) => it.peer[who].days)}`;
-    const met = [goal("MASE ≤ 1.05×", ours <= 1.05 * theirs), goal("time ≤ 0.1×", oursMs <= 0.1 * theirsMs)].join(", ");
+    const met = [goal("MASE ≤ 1.05×", ours <= 1.05 * theirs), ...(isTimed ? [goal("time ≤ 0.1×", oursMs <= 0.1 * theirsMs)] : [])].join(", ");
     return `| ${what} | ${figures} | ${both} | ${met} |`;
   };
   const scenarios = [...new Set(same.map(({ peer }) => peer.scenario))];

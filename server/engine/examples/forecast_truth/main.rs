@@ -85,7 +85,8 @@ fn timed(case: &Case) -> (Verdict, f64) {
     (verdict, worked.zip(worked_ms()).map_or(passed, |(before, after)| after - before))
 }
 
-/// Milliseconds that this thread had a processor, so that what else runs does not count; none where the system does not tell.
+/// Milliseconds that this thread had a processor, so that what else runs does not count. They are counted with the
+/// scheduler's tick of about 4 ms. None where the system does not tell.
 fn worked_ms() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split(' ').next()?.parse::<f64>().ok().map(|nanoseconds| nanoseconds / 1e6)
