@@ -1,4 +1,6 @@
 // Forecasts against the truth: figures made by known laws, ours beside a straight line, seasonal naive and statsforecast.
+//
+//   node end2end/bench/forecast.mjs [--quick]     prints the section of docs/benchmarks.md
 
 import { mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -91,7 +93,7 @@ export function section(found) {
   });
   return `## Forecasts
 
-\`server/engine/examples/forecast_truth\`: figures made by known laws (a line, a course of the day, noise that remembers) and what
+\`node end2end/bench/forecast.mjs\`, \`server/engine/examples/forecast_truth\`: figures made by known laws (a line, a course of the day, noise that remembers) and what
 breaks forecasts; ${found.seeds} seeds of each scenario, others than those that the engine's constants were chosen on. A past of 180 days of
 hours is forecast (short: 10 days), then the law goes on and says what came. The date is when the mean of a day meets the limit,
 40 to 100 days ahead (short: 12 to 25). "Flat" never does, and any date is off by 100 %. Who sees no date within ${found.horizonDays} days counts
@@ -147,4 +149,10 @@ of 90 %, of days, held ${held} %.
 | Scenario | statsforecast | MASE, ours | its | ratio | time, ours | its | ratio | date off, ours | its | goals |
 |---|---|--:|--:|--:|--:|--:|--:|--:|--:|---|
 ${rows.join("\n")}`;
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const target = resolve(process.env.CARGO_TARGET_DIR ?? join(import.meta.dirname, "../../target"));
+  const found = await measure({ target, quick: process.argv.includes("--quick"), say: (what) => console.error(what) });
+  console.log(found.missing ? `not measured: ${found.missing}` : section(found));
 }
