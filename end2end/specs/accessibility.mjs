@@ -76,6 +76,11 @@ for (const theme of ["light", "dark"]) {
       const page = await openAlive(t, "/capacity?days=180", { theme, width });
       assert.deepEqual(await findings(page), []);
     });
+    test(`Settings, ${theme}, ${width} px`, async (t) => {
+      const page = await openAlive(t, "/settings", { theme, width });
+      await page.getByText("Rows by table").first().click();
+      assert.deepEqual(await findings(page), []);
+    });
   }
   for (const path of ["reset?target=shop&scope=statements", "clear?target=shop&scope=all", "warm?target=shop&strategy=CRITICAL_ONLY", "share?target=shop&m=database.connections"]) {
     test(`confirm page, ${path}, ${theme}`, async (t) => {

@@ -125,7 +125,8 @@ export function table(all) {
   return [write(head), write(["---", "--:", "---", "--:", "--:", "---"]), ...rows.map(write)].join("\n");
 }
 
-function machine(run) {
+/** What it was measured on. */
+export function machine(run) {
   const [{ model }] = cpus();
   const kernel = `${process.platform === "linux" ? "Linux" : process.platform} ${release()}`;
   return `${cpus().length} × ${model.trim()}, ${figure(totalmem() / 2 ** 30)} GiB, ${kernel}, Node ${process.versions.node}${run.commit ? `; commit ${run.commit}` : ""}`;

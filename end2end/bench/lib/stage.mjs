@@ -96,7 +96,7 @@ const answers = async (url) => (await fetch(`${url}/api/v1/ready`)).ok;
 export async function startDemo({ binary, work }, name, { pace, cores = null }) {
   const folder = join(work, name);
   const listen = `127.0.0.1:${await freePort()}`;
-  const args = ["demo", "--pace", String(pace), "--listen", listen, "--data-dir", folder];
+  const args = ["demo", "--no-history", "--pace", String(pace), "--listen", listen, "--data-dir", folder];
   const log = join(work, `${name}.log`);
   const child = start(binary, args, { log, cores });
   const card = () => JSON.parse(readFileSync(join(folder, "demo.json"), "utf8"));
