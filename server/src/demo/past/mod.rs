@@ -23,7 +23,7 @@ const MINUTES_DAYS: i64 = 30;
 /// Between two points that make an hour.
 const IN_AN_HOUR: i64 = 5 * MINUTE;
 /// Rows written at once.
-const CHUNK: usize = 8_000;
+const CHUNK: usize = 4_000;
 /// Where the points come from, as pages say.
 const SOURCE: &str = "the demo";
 /// How long to wait for figures to end at.

@@ -25,8 +25,8 @@ use std::{
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// Points gathered before they are written: a transaction of about a tenth of a second.
-const CHUNK: u64 = 20_000;
+/// Points gathered before they are written: a transaction that keeps the writer for well below a tenth of a second.
+const CHUNK: u64 = 4_000;
 /// Stretches a target may have. Each costs every query a look.
 pub const IMPORTS_MAX: usize = 100;
 /// The newest minutes are left to the console that measures.
