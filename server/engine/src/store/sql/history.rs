@@ -7,8 +7,9 @@ use headroom_model::{MetricId, TargetId, Timestamp};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// Keyed a statement inserts: seven values each, far below the limits of both databases (32,766 and 65,535).
-const ROWS_A_STATEMENT: usize = 500;
+/// Rows a statement inserts, seven values each. Few: for SQLite `$1` is a name, and it looks each name up in the list of
+/// all of them, so that the cost of a statement grows with its square.
+const ROWS_A_STATEMENT: usize = 50;
 /// Metrics read side by side: as many as there are connections to read with.
 const SIDE_BY_SIDE: usize = 4;
 
@@ -92,7 +93,10 @@ pub(super) fn upserts(merge: Merge, owner: i64, rows: &Keyed) -> Vec<Query> {
     let rows: Vec<_> = rows.iter().collect();
     rows.chunks(ROWS_A_STATEMENT)
         .map(|chunk| {
-            let mut query = Query::new(merge.0).once();
+            let mut query = Query::new(merge.0);
+            if chunk.len() < ROWS_A_STATEMENT {
+                query = query.once();
+            }
             for (i, ((metric, at), tally)) in chunk.iter().enumerate() {
                 query.push(if i == 0 { "(" } else { ", (" }).push_bind(owner);
                 query.push(", ").push_bind(*metric).push(", ").push_bind(*at);
