@@ -97,7 +97,8 @@ try {
       results.cache = await cache.measure(run);
     }
     say("the demo's servers, without traffic");
-    const demo = await startDemo(run, "stage-demo", { pace: 0, cores: run.cores.asking });
+    const past = others.includes("frames");
+    const demo = await startDemo(run, "stage-demo", { pace: 0, cores: run.cores.asking, past });
     if (others.includes("cache")) {
       results.node = results.cache.missing ? results.cache : await cache.measureNode(run, demo, results.cache);
     }

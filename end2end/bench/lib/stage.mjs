@@ -93,10 +93,10 @@ export async function ready(child, what, check) {
 const answers = async (url) => (await fetch(`${url}/api/v1/ready`)).ok;
 
 /** `headroom demo` with its own PostgreSQL and Redis, once its shop is loaded: what its demo.json says. */
-export async function startDemo({ binary, work }, name, { pace, cores = null }) {
+export async function startDemo({ binary, work }, name, { pace, cores = null, past = false }) {
   const folder = join(work, name);
   const listen = `127.0.0.1:${await freePort()}`;
-  const args = ["demo", "--no-history", "--pace", String(pace), "--listen", listen, "--data-dir", folder];
+  const args = ["demo", ...(past ? [] : ["--no-history"]), "--pace", String(pace), "--listen", listen, "--data-dir", folder];
   const log = join(work, `${name}.log`);
   const child = start(binary, args, { log, cores });
   const card = () => JSON.parse(readFileSync(join(folder, "demo.json"), "utf8"));
