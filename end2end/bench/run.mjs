@@ -1,8 +1,8 @@
 // The benchmarks: what watching costs, the cache against its peers in process and over HTTP, an outage of Redis, frames a
 // second on Trends. Prints one table with ratios and writes it to docs/benchmarks.md.
 //
-//   node end2end/bench/run.mjs [--quick] [--only cost,cache,http,outage,frames,history]
-//   node end2end/bench/run.mjs --section history
+//   node end2end/bench/run.mjs [--quick] [--only cost,cache,http,outage,frames,forecast,history]
+//   node end2end/bench/run.mjs --section forecast|history
 //
 // --section measures one section that stands by itself and puts it into docs/benchmarks.md, whose other parts are kept.
 // --quick takes two minutes and proves only that everything works; it and --only write to target/bench/ and leave docs/ alone.
@@ -15,6 +15,7 @@ import { parseArgs } from "node:util";
 import { workFolder } from "../lib/console.mjs";
 import * as cache from "./cache.mjs";
 import * as cost from "./cost.mjs";
+import * as forecast from "./forecast.mjs";
 import * as frames from "./frames.mjs";
 import * as history from "./history.mjs";
 import * as http from "./http.mjs";
@@ -27,7 +28,7 @@ import * as outage from "./outage.mjs";
 process.env.PATH += ":/usr/sbin";
 
 /** Sections that stand by themselves: { measure(run), section(found) }. */
-const SECTIONS = { history };
+const SECTIONS = { forecast, history };
 const PARTS = ["cost", "cache", "http", "outage", "frames", ...Object.keys(SECTIONS)];
 const root = resolve(import.meta.dirname, "../..");
 
@@ -130,7 +131,7 @@ for (const [name, found] of Object.entries(sections)) {
   text = withSection(text, name, `${SECTIONS[name].section(found).trim()}\n\n${when}`);
 }
 // What was not measured now stays as it was.
-text = withSectionsOf(text, before, Object.keys(SECTIONS));
+text = withSectionsOf(text, before);
 writeFileSync(file, text);
 if (!section) console.log(table(lines(results)));
 for (const [name, found] of Object.entries(sections)) console.log(found.missing ? `${name}: not measured: ${found.missing}` : SECTIONS[name].section(found));

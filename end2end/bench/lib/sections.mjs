@@ -17,7 +17,8 @@ export function withSection(page, name, text) {
 }
 
 /** The page with the sections of another page that it lacks. */
-export function withSectionsOf(page, other, names) {
+export function withSectionsOf(page, other) {
+  const names = [...other.matchAll(/^<!-- section (\S+) -->$/gm)].map(([, name]) => name);
   return names.reduce((page, name) => {
     const kept = sectionOf(other, name);
     return kept === null || sectionOf(page, name) !== null ? page : `${page.trimEnd()}\n\n${kept}\n`;
