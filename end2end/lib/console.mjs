@@ -72,10 +72,10 @@ export async function startDemo({ binary, work, log }) {
 
 /**
  * `headroom serve` over the demo's servers, with its own state. `users` maps names to [role, password]; without any it is
- * open. `targets` names what is watched: the demo's servers under each of these names. `head` and `config` are more of its
- * configuration, in TOML, before and after the targets. `stop()` and `start()` keep address and state; `file` is the configuration, where there is one.
+ * open. `targets` names what is watched: the demo's servers under each of these names. `config` is more of its
+ * configuration, in TOML. `stop()` and `start()` keep address and state; `file` is the configuration, where there is one.
  */
-export async function serve(site, name, { users = {}, targets = [], head = "", config = "" } = {}) {
+export async function serve(site, name, { users = {}, targets = [], config = "" } = {}) {
   const { binary, results, work, demo } = site;
   const url = `http://127.0.0.1:${await freePort()}`;
   const state = ["--data-dir", join(work, name)];
@@ -86,7 +86,7 @@ export async function serve(site, name, { users = {}, targets = [], head = "", c
   if (targets.length > 0 || config) {
     const redis = demo.redisUrl ? `redis_url = "${demo.redisUrl}"\n` : "";
     const section = (id) => `[[targets]]\nid = "${id}"\ndatabase_url = "${demo.postgresUrl}"\n${redis}`;
-    writeFileSync(file, [head, ...targets.map(section), config].join("\n"), { mode: 0o600 });
+    writeFileSync(file, [...targets.map(section), config].join("\n"), { mode: 0o600 });
     settings.push("--config", file);
   }
   for (const [user, [role, password]] of Object.entries(users)) {
