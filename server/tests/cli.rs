@@ -119,6 +119,93 @@ async fn a_second_console_on_one_store_is_refused() {
     assert!(text.contains("another console runs on this state store"), "{text}");
 }
 
+/// Some hours of one metric, oldest first, as CSV; the newest a day ago.
+fn past(hours: i64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    let line = |hour: i64| format!("{},database.size,{}\n", now - (24 + hour) * 3600, 1_000_000 - hour * 10);
+    format!("time,metric,value\n{}", (0..hours).rev().map(line).collect::<String>())
+}
+
+#[test]
+fn a_past_comes_in_and_goes_out_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let history = |arguments: &[&str]| run(folder, &[["history"].as_slice(), arguments].concat());
+    let said = |output: Output| {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    std::fs::write(folder.join("old.csv"), past(2000)).unwrap();
+    assert!(refused(&history(&["import", "old.csv"])).contains("--target"));
+    let orders = ["--target", "orders"];
+    let import = ["import", "old.csv", "--target", "orders"];
+    assert!(
+        said(history(&["import", "old.csv", "--target", "orders", "--dry-run"]))
+            .contains("2,000 points of 1 metric would be imported")
+    );
+    assert!(said(history(&import)).contains("2,000 points of 1 metric imported"));
+    assert!(said(history(&import)).contains("Left out: 2,000 points were imported before."));
+    assert!(said(history(&["list"])).contains("imported from old.csv by command line"));
+
+    // Out, into a store of its own, and out again: the same.
+    let text = said(history(&[["export"].as_slice(), orders.as_slice()].concat()));
+    assert!(text.lines().count() > 2000, "{text}");
+    std::fs::write(folder.join("copy.csv"), &text).unwrap();
+    let elsewhere = ["--data-dir", "elsewhere"];
+    assert!(
+        said(history(&[["import", "copy.csv"].as_slice(), orders.as_slice(), elsewhere.as_slice()].concat()))
+            .contains("imported")
+    );
+    assert_eq!(said(history(&[["export"].as_slice(), orders.as_slice(), elsewhere.as_slice()].concat())), text);
+
+    std::fs::write(folder.join("bad.csv"), past(30) + "1,database.sise,1\n").unwrap();
+    let bad = refused(&history(&["import", "bad.csv", "--target", "billing"]));
+    assert!(bad.contains("line 32: \"database.sise\" is not in the catalogue; did you mean database.size?"), "{bad}");
+    assert!(bad.contains("nothing was imported"), "{bad}");
+    assert!(
+        refused(&history(&["export", "--target", "orders", "--from", "now", "--to", "now-1h"])).contains("not before")
+    );
+    assert!(said(history(&["remove", "1"])).contains("1 is gone"));
+    assert_eq!(said(history(&["list"])), "");
+    assert!(refused(&history(&["remove", "1"])).contains("no import has the number 1"));
+}
+
+#[tokio::test]
+async fn an_import_that_is_killed_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = headroom(folder.path(), &["history", "import", "-", "--target", "orders"]);
+    let mut import = Running(command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap());
+    let url = format!("sqlite:{}", folder.path().join(".local/share/headroom/headroom.sqlite").display());
+    let mut input = import.0.stdin.take().unwrap();
+    // More than one chunk, so that rows are on their way into the store when it is killed.
+    let writing = tokio::task::spawn_blocking(move || {
+        let _killed_meanwhile = input.write_all(past(15_000).as_bytes());
+        for _ in 0..100 {
+            let more = past(15_000);
+            let lines = more.split_once('\n').unwrap().1;
+            if input.write_all(lines.as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
+    let started = Instant::now();
+    let store = loop {
+        assert!(started.elapsed() < Duration::from_secs(60), "nothing was staged");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let Ok(store) = store::open(&url).await else { continue };
+        if store.row_counts().await.unwrap().contains(&("imported_hours", 0)) {
+            continue;
+        }
+        break store;
+    };
+    import.0.kill().unwrap();
+    import.0.wait().unwrap();
+    writing.await.unwrap();
+    assert_eq!(store.origins(None).await.unwrap(), []);
+    let target = headroom_model::TargetId("orders".into());
+    assert_eq!(store.history_start(&target).await.unwrap(), store::HistoryStart::default());
+}
+
 #[test]
 fn the_document_is_printed() {
     let folder = tempfile::tempdir().unwrap();
