@@ -81,6 +81,11 @@ for (const theme of ["light", "dark"]) {
       await page.getByText("Rows by table").first().click();
       assert.deepEqual(await findings(page), []);
     });
+    test(`what ran in a minute, ${theme}, ${width} px`, async (t) => {
+      const page = await openAlive(t, `/trends?at=${Date.now() - 60_000}`, { theme, width });
+      await page.getByRole("region", { name: /^What ran at / }).waitFor();
+      assert.deepEqual(await findings(page), []);
+    });
   }
   for (const path of ["reset?target=shop&scope=statements", "clear?target=shop&scope=all", "warm?target=shop&strategy=CRITICAL_ONLY", "share?target=shop&m=database.connections"]) {
     test(`confirm page, ${path}, ${theme}`, async (t) => {

@@ -3,9 +3,9 @@
 use crate::{
     access::{Access, authorize, forms},
     api::{
-        audit, cache, capacity, data, document, events, exposition, health, history, invalidation, metrics, operations,
-        pool, probes, requests, session, shares, stats, stream, summary, targets, tokens, transfer, trends, users,
-        warmup,
+        audit, baseline, cache, capacity, data, document, events, exposition, health, history, invalidation, metrics,
+        moment, operations, pool, probes, requests, session, shares, stats, stream, summary, targets, tokens, transfer,
+        trends, users, warmup,
     },
     assets::IMMUTABLE,
     endpoint::{self, Endpoint, admin, operator, public, scrape, viewer},
@@ -70,6 +70,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         viewer(routes!(transfer::export)),
         admin(routes!(transfer::import)),
         viewer(routes!(transfer::storage)).cached(COSTLY),
+        viewer(routes!(moment::moment)).cached(COSTLY),
+        viewer(routes!(baseline::baseline)).cached(COSTLY),
         viewer(routes!(stream::stream)),
         // For pipelines and people on call
         viewer(routes!(events::list)),

@@ -382,6 +382,12 @@ async fn a_cache_is_warmed_shown_and_cleared_from_the_command_line() {
     let report: serde_json::Value = serde_json::from_str(&stdout(&cache(&["stats", "--json"]))).unwrap();
     assert_eq!((&report["target"], &report["classes"][0]["memoryKeys"]), (&"shop".into(), &1.into()));
 
+    let mark = |title: &str| {
+        run(folder, &["event", "mark", "--token-file", "token", "--url", &console, title, "--detail", "x"])
+    };
+    assert!(stdout(&mark("shop 4.18.0")).starts_with("Marked \"shop 4.18.0\" on shop at "));
+    assert!(refused(&mark(" ")).contains("title"));
+
     // Nobody can be asked without a terminal.
     let asked = cache(&["clear", "--all"]);
     assert!(asked.status.code() == Some(2) && String::from_utf8_lossy(&asked.stdout).contains("Keys: 1 in memory"));

@@ -13,6 +13,8 @@ pub const MAX_STATEMENTS: usize = 20;
 pub const MAX_WAITS: usize = 20;
 /// Lock trees a record holds at most.
 pub const MAX_LOCK_TREES: usize = 10;
+/// Waiters a lock tree holds at most.
+pub const MAX_WAITERS: usize = 20;
 /// Statements seen running that a record holds at most.
 pub const MAX_RUNNING: usize = 10;
 /// Datasets a record holds at most.
@@ -50,8 +52,6 @@ impl MinuteStatement {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StatementTotals {
-    /// How many different ones.
-    pub statements: u64,
     /// Calls that ended in the minute.
     pub calls: u64,
     /// Execution time in all, in milliseconds: a minute of it is one session busy all the time.
@@ -139,7 +139,7 @@ pub struct LockSession {
 pub struct LockTree {
     /// Who holds what others want, and waits for nobody.
     pub root: LockSession,
-    /// Who waited, longest first, at most twenty.
+    /// Who waited, longest first, at most [`MAX_WAITERS`].
     pub waiters: Vec<LockSession>,
     /// Waiters in all.
     pub waiters_total: u64,

@@ -6,6 +6,7 @@ pub mod clear;
 pub mod command;
 pub mod copy;
 pub mod estimate;
+pub mod event;
 pub mod failure;
 pub mod figure;
 pub mod icon;

@@ -4,6 +4,7 @@ mod cache;
 mod cancel_operation;
 mod capacity;
 mod last_action;
+mod moment;
 mod overview;
 mod preview_reset;
 mod reset_statistics;
@@ -20,6 +21,7 @@ pub use cache::{
 pub use cancel_operation::cancel_operation;
 pub use capacity::capacity;
 pub use last_action::last_action;
+pub use moment::{baseline, moment};
 pub use overview::overview;
 pub use preview_reset::preview_reset;
 pub use reset_statistics::{PATH as RESET_STATISTICS, reset_statistics};
@@ -42,6 +44,7 @@ use headroom_model::Role;
 /// The path of every server function and the least role it needs. The server's middleware enforces the list and refuses
 /// what is not on it.
 pub const ROLES: &[(&str, Role)] = &[
+    ("/api/fn/baseline", Role::Viewer),
     ("/api/fn/cache_key", Role::Viewer),
     ("/api/fn/cache_keys", Role::Viewer),
     ("/api/fn/cache_report", Role::Viewer),
@@ -50,6 +53,7 @@ pub const ROLES: &[(&str, Role)] = &[
     ("/api/fn/capacity", Role::Viewer),
     (CLEAR_CACHE, Role::Operator),
     ("/api/fn/last_action", Role::Viewer),
+    ("/api/fn/moment", Role::Viewer),
     ("/api/fn/overview", Role::Viewer),
     ("/api/fn/preview_clear", Role::Operator),
     ("/api/fn/preview_reset", Role::Operator),

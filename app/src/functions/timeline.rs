@@ -60,7 +60,7 @@ pub(super) fn shorten(series: &mut headroom_model::series::Series) {
 }
 
 #[cfg(feature = "ssr")]
-fn round(value: f64) -> f64 {
+pub(super) fn round(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return value;
     }

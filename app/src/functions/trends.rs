@@ -22,7 +22,10 @@ pub use read::trends as read_trends;
 
 #[cfg(feature = "ssr")]
 mod read {
-    use super::super::timeline::{limits_of, shorten};
+    use super::super::{
+        moment::usual_of,
+        timeline::{limits_of, shorten},
+    };
     use crate::{
         error::{AppError, ErrorCode},
         pages::trends::presets,
@@ -130,8 +133,12 @@ mod read {
         let drawn = Resolved { from: range.from.plus_millis(-compare.shift_ms(range).unwrap_or(0)), ..range };
         let origins = console.history.origins(&target, drawn).await.map_err(unavailable)?;
         // Only the lines that lead their charts have a band: more would hide each other.
-        let baselines = Vec::new();
-        let _ = usual;
+        let baselines = if usual {
+            let shown = charts.iter().filter_map(|chart| Some(chart.lines.get(chart.lead)?.series.clone()));
+            usual_of(console, &target, &shown.collect::<Vec<_>>()).await.map_err(unavailable)?
+        } else {
+            Vec::new()
+        };
         let wide = trends::around(range, now);
         let around = match leads.first() {
             Some(lead) => {

@@ -11,6 +11,7 @@ use crate::{
     dataset::{DatasetConfig, Datasets, SetupError},
     health::{self, HealthSettings},
     history::{self, History},
+    moment::Moments,
     operations::{self, Operations},
     pool::PoolError,
     requests::RequestStats,
@@ -94,6 +95,8 @@ pub struct Console {
     pub store: Arc<dyn StateStore>,
     /// Series.
     pub history: Arc<History>,
+    /// What ran in each minute.
+    pub moments: Arc<Moments>,
     /// Users, tokens, sessions.
     pub access: Access,
     /// What applications read through the cache.
@@ -172,6 +175,7 @@ impl Console {
             warmups,
             lists: Arc::default(),
             history,
+            moments: Arc::new(Moments::new(store.clone(), clock.clone())),
             access: Access::new(store.clone(), clock.clone()),
             requests: Arc::new(RequestStats::default()),
             requests_reset_at: Arc::default(),
@@ -200,10 +204,13 @@ impl Console {
         writers.spawn(async move { lease.keep(stop).await });
         let (history, stop) = (self.history.clone(), stop_writers.clone());
         writers.spawn(async move { history.run(stop).await });
+        let (moments, stop) = (self.moments.clone(), stop_writers.clone());
+        writers.spawn(async move { moments.run(stop).await });
         let readers = Readers {
             clock: self.clock.clone(),
             feed: self.feed.clone(),
             history: self.history.clone(),
+            moments: self.moments.clone(),
             process: Arc::new(SharedProcess::start(self.requests.clone(), self.config.collect.live_every)),
         };
         let mut delay = Duration::ZERO;

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod actions;
+pub mod baseline;
 pub mod cache;
 mod cache_view;
 pub mod capacity;
@@ -20,6 +21,7 @@ pub mod history;
 pub mod issues;
 pub mod links;
 pub mod lock;
+pub mod moment;
 pub mod nearest;
 pub mod operations;
 pub mod pool;

@@ -95,15 +95,15 @@ impl Missing {
 
 /// A query that was checked.
 #[derive(Debug)]
-struct Wanted {
-    metrics: Vec<MetricId>,
-    range: Resolved,
-    points: usize,
+pub(super) struct Wanted {
+    pub metrics: Vec<MetricId>,
+    pub range: Resolved,
+    pub points: usize,
 }
 
 impl HistoryQuery {
     /// Checks metrics, range and step, and names everything that is wrong with them.
-    fn check(&self, now: Timestamp) -> Result<Wanted, WebError> {
+    pub(super) fn check(&self, now: Timestamp) -> Result<Wanted, WebError> {
         let mut errors = Vec::new();
         if let Some(step) = self.step.filter(|step| !(1..=MAX_STEP_SECS).contains(step)) {
             let reason = format!("{step} s; allowed: 1 to {MAX_STEP_SECS}");

@@ -3,6 +3,7 @@
 #![expect(unused_qualifications, reason = "the expansion of utoipa's params(…) qualifies names that are in scope")]
 
 pub mod audit;
+pub mod baseline;
 pub mod cache;
 pub mod capacity;
 pub mod data;
@@ -13,6 +14,7 @@ pub mod health;
 pub mod history;
 pub mod invalidation;
 pub mod metrics;
+pub mod moment;
 pub mod operations;
 pub mod pool;
 pub mod probes;

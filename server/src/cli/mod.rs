@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod check;
 pub mod client;
+pub mod event;
 pub mod forecast;
 pub mod history;
 pub mod password;
@@ -71,6 +72,9 @@ enum Command {
     /// Warm, clear or show the cache of a running console
     #[command(subcommand)]
     Cache(Box<cache::Command>),
+    /// Mark a deploy on the timeline of a running console
+    #[command(subcommand)]
+    Event(Box<event::Command>),
     /// Have tables tell of their changes, so that datasets are never older than them
     #[command(subcommand)]
     Triggers(triggers::Command),
@@ -140,6 +144,7 @@ async fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::User(command) => user::run(command, &settings(&common, None)?).await?,
         Command::Token(command) => token::run(command, &settings(&common, None)?).await?,
         Command::Cache(command) => cache::run(*command).await?,
+        Command::Event(command) => event::run(*command).await?,
         Command::Triggers(command) => triggers::run(command, &settings(&common, None)?).await?,
         Command::History(command) => history::run(*command, &settings(&common, None)?).await?,
         Command::Forecast(what) => forecast::run(&what)?,

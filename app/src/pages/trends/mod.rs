@@ -5,6 +5,7 @@ mod brush;
 mod head;
 mod lane;
 mod menu;
+mod moment;
 mod picker;
 pub mod plots;
 pub mod presets;
@@ -13,6 +14,7 @@ mod table;
 mod words;
 
 use board::TrendsBoard;
+use moment::{Drill, MomentSheet};
 
 use crate::{
     components::{
@@ -26,11 +28,13 @@ use crate::{
         reads::Reads,
     },
     error::AppError,
-    functions::{overview, trends},
+    functions::{self, overview, trends},
     layout::use_frame,
     url,
 };
 use headroom_model::{
+    Timestamp,
+    moment::Moment,
     overview::Overview,
     share::{notable, title},
     trends::{TrendsData, TrendsView},
@@ -75,6 +79,11 @@ async fn read(
     or_default(range, |from, to| trends(target.clone(), from, to, charts.clone(), compare, usual)).await
 }
 
+/// The minute that a query looks into.
+fn opened(query: &ParamsMap) -> Option<Timestamp> {
+    TrendsView::read(|key| query.get(key)).at
+}
+
 /// All of the page that is about one target.
 #[component]
 fn TargetPage(target: String) -> impl IntoView {
@@ -83,6 +92,18 @@ fn TargetPage(target: String) -> impl IntoView {
     let present = Resource::new_blocking(|| (), {
         let target = target.clone();
         move |()| overview(Some(target.clone()))
+    });
+    let minute = Resource::new_blocking(|| (), {
+        let target = target.clone();
+        move |()| {
+            let (target, at) = (target.clone(), query.with_untracked(opened));
+            async move {
+                match at {
+                    Some(at) => Some(functions::moment(Some(target), at).await),
+                    None => None,
+                }
+            }
+        }
     });
     let past = Resource::new_blocking(
         || (),
@@ -94,13 +115,14 @@ fn TargetPage(target: String) -> impl IntoView {
     let retry = Callback::new(move |()| {
         present.refetch();
         past.refetch();
+        minute.refetch();
     });
     view! {
         <Transition fallback=|| view! { <Frames/> }>
             {move || Suspend::new(async move {
-                let (present, past) = (present.await, past.await);
+                let (present, past, minute) = (present.await, past.await, minute.await);
                 match present {
-                    Ok(present) => view! { <Loaded present past/> }.into_any(),
+                    Ok(present) => view! { <Loaded present past minute/> }.into_any(),
                     Err(error) => {
                         view! {
                             <div class="page-head">
@@ -141,7 +163,11 @@ fn Frames() -> impl IntoView {
 
 /// The page once its first data is there.
 #[component]
-fn Loaded(present: Overview, past: Result<TrendsData, AppError>) -> impl IntoView {
+fn Loaded(
+    present: Overview,
+    past: Result<TrendsData, AppError>,
+    minute: Option<Result<Moment, AppError>>,
+) -> impl IntoView {
     let frame = use_frame();
     let target = StoredValue::new(present.live.target.id.0.clone());
     let present = Present::new(present.live);
@@ -159,6 +185,9 @@ fn Loaded(present: Overview, past: Result<TrendsData, AppError>) -> impl IntoVie
     let refreshes = Memo::new(move |_| frame.feed.refreshes.get());
     Effect::watch(move || refreshes.get(), move |_, _, _| read_all(), false);
     past.follow(present);
+    let at = Memo::new(move |_| frame.query.with(opened));
+    let drill = Drill::new(target, at.into(), minute);
+    drill.follow();
     let embedded = Memo::new(move |_| frame.query.with(url::embedded));
     let stale = Signal::derive(move || present.is_stale());
     // What chats show of a link to this view: made once, by the server.
@@ -176,6 +205,7 @@ fn Loaded(present: Overview, past: Result<TrendsData, AppError>) -> impl IntoVie
             <NotRead error=past.reads.error what="History could not be read." retry/>
             <head::Missing/>
         </TrendsBoard>
+        <MomentSheet drill/>
     }
     .into_any()
 }

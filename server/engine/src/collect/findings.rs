@@ -1,6 +1,6 @@
 //! What the sources of one collection hand in.
 
-use super::{DatasetFigures, ServerFacts, Session};
+use super::{DatasetFigures, ServerFacts, Session, Spending};
 use headroom_model::{
     Band, MetricId, TargetId, Timestamp,
     event::{EventKind, NewEvent},
@@ -16,6 +16,7 @@ pub(super) struct Findings {
     pub(super) figures: Figures,
     pub(super) facts: ServerFacts,
     pub(super) sessions: Vec<Session>,
+    pub(super) spending: Result<Spending, String>,
     pub(super) datasets: Vec<DatasetFigures>,
     pub(super) limitations: Vec<Limitation>,
     pub(super) events: Vec<NewEvent>,
@@ -31,6 +32,7 @@ impl Findings {
             figures: Figures::new(),
             facts: ServerFacts::default(),
             sessions: Vec::new(),
+            spending: Err("Statements could not be read.".to_owned()),
             datasets: Vec::new(),
             limitations: Vec::new(),
             events: Vec::new(),

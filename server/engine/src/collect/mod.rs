@@ -55,6 +55,8 @@ pub struct Session {
     pub transaction_since: Option<Timestamp>,
     /// wait_event_type, when waiting.
     pub wait_kind: Option<String>,
+    /// wait_event, when waiting.
+    pub wait_event: Option<String>,
     /// How long it has waited for a lock.
     pub lock_wait_ms: Option<f64>,
     /// Pids that block it.
@@ -81,6 +83,34 @@ pub struct StatementFigures {
     pub time_share: f64,
     /// Rows in the window.
     pub rows: u64,
+}
+
+/// What one statement did since the previous reading.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatementSpend {
+    /// pg_stat_statements key.
+    pub query_id: i64,
+    /// Normalised text, at most 2,000 characters; none while it is not known.
+    pub text: Option<Arc<str>>,
+    /// Calls that ended.
+    pub calls: u64,
+    /// Their execution time in all.
+    pub time_ms: f64,
+    /// Their rows.
+    pub rows: u64,
+}
+
+/// What the statements of others did between two readings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spending {
+    /// Between the two readings.
+    pub interval: Duration,
+    /// The statements that took most time, at most 200.
+    pub statements: Vec<StatementSpend>,
+    /// Calls of all statements.
+    pub calls: u64,
+    /// Execution time of all statements.
+    pub time_ms: f64,
 }
 
 /// One table, as of the last heavy collection.
@@ -193,6 +223,8 @@ pub struct Observation {
     pub sessions: Vec<Session>,
     /// Statements by time, most first, at most 200.
     pub statements: Vec<StatementFigures>,
+    /// What statements did since the previous reading, or why that is not known.
+    pub spending: Result<Spending, String>,
     /// Tables by size, largest first, at most 500. From the last heavy collection.
     pub tables: Vec<TableFigures>,
     /// The fullest sequence; none where there is none, or not all may be read.
@@ -306,6 +338,7 @@ impl Collector {
             facts: findings.facts,
             sessions: findings.sessions,
             statements: if answered { self.postgres.statements() } else { Vec::new() },
+            spending: findings.spending,
             tables: if answered { self.postgres.tables() } else { Vec::new() },
             sequence: if answered { self.postgres.sequence() } else { None },
             datasets: findings.datasets,

@@ -154,6 +154,7 @@ mod tests {
             facts: ServerFacts::default(),
             sessions: Vec::new(),
             statements: Vec::new(),
+            spending: Err("Not read.".to_owned()),
             tables: Vec::new(),
             sequence: None,
             datasets: Vec::new(),

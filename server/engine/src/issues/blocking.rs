@@ -38,13 +38,13 @@ pub(super) fn draw(observation: &Observation, health: &Health) -> Blocking {
     Blocking { issues, roots }
 }
 
-struct Tree {
-    waiters: BTreeSet<i32>,
-    wait_ms: f64,
+pub(crate) struct Tree {
+    pub waiters: BTreeSet<i32>,
+    pub wait_ms: f64,
 }
 
 /// Every pid that blocks and is not blocked itself, with all who wait for it, directly or behind others.
-fn trees(sessions: &[Session]) -> BTreeMap<i32, Tree> {
+pub(crate) fn trees(sessions: &[Session]) -> BTreeMap<i32, Tree> {
     let mut waits_for: BTreeMap<i32, Vec<&Session>> = BTreeMap::new();
     for session in sessions {
         for blocker in &session.blocked_by {

@@ -4,7 +4,7 @@
 //! What is wrong now comes from sessions and from the health score's deductions, so that settings decide what is wrong in
 //! one place; suggestions come from statements, tables, datasets and what could not be read.
 
-mod blocking;
+pub(crate) mod blocking;
 mod cache;
 mod figures;
 mod limitations;
@@ -103,6 +103,7 @@ mod tests {
             facts: ServerFacts { postgres_version: Some("18.1".into()), ..ServerFacts::default() },
             sessions: Vec::new(),
             statements: Vec::new(),
+            spending: Err("Not read.".to_owned()),
             tables: Vec::new(),
             sequence: None,
             datasets: Vec::new(),
@@ -127,6 +128,7 @@ mod tests {
             state_since: Some(NOW.plus_millis(-state_secs * 1000)),
             transaction_since: Some(NOW.plus_millis(-state_secs * 1000)),
             wait_kind: None,
+            wait_event: None,
             lock_wait_ms: None,
             blocked_by: Vec::new(),
             statement: "UPDATE order_items SET quantity = ? WHERE id = ?".into(),

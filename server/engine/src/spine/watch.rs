@@ -11,6 +11,7 @@ use crate::{
     health::{HealthSettings, HealthTracker},
     history::History,
     issues,
+    moment::Moments,
 };
 use headroom_model::{
     Component, MetricId, Sample, Timestamp,
@@ -36,6 +37,7 @@ pub(crate) struct Readers {
     pub clock: Clock,
     pub feed: Arc<Feed>,
     pub history: Arc<History>,
+    pub moments: Arc<Moments>,
     pub process: Arc<SharedProcess>,
 }
 
@@ -210,6 +212,7 @@ impl Watch {
             facts: self.facts.clone(),
             sessions: Vec::new(),
             statements: Vec::new(),
+            spending: Err("PostgreSQL did not answer.".to_owned()),
             tables: Vec::new(),
             sequence: None,
             datasets: Vec::new(),
@@ -233,6 +236,7 @@ impl Watch {
         store_scores(sample, &health);
         let issues = issues::draw(&observation, &health, &self.slot.near_limits.get());
         self.readers.history.observe(&observation.sample);
+        self.readers.moments.observe(&observation);
         for event in std::mem::take(&mut observation.events) {
             if !self.is_own_reset(&event) {
                 self.mark(Some(event));

@@ -296,6 +296,26 @@ pub struct HotKey {
     pub accesses: u64,
 }
 
+/// What ran in one minute, as its writer made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MomentRow {
+    /// Start of the minute.
+    pub at: Timestamp,
+    /// How many readings it was made from: of two documents of a minute, the one with more stays.
+    pub readings: u32,
+    /// The document.
+    pub body: Arc<[u8]>,
+}
+
+/// How much is kept of what ran.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MomentsSize {
+    /// Minutes of all targets.
+    pub minutes: u64,
+    /// Bytes of their documents.
+    pub bytes: u64,
+}
+
 /// The state store. All methods are safe to cancel: each is one statement or one transaction.
 #[async_trait]
 pub trait StateStore: Send + Sync + 'static {
@@ -319,6 +339,18 @@ pub trait StateStore: Send + Sync + 'static {
     ) -> Result<Vec<Vec<Option<Tally>>>, StoreError>;
     /// Where the history of a target begins.
     async fn history_start(&self, target: &TargetId) -> Result<HistoryStart, StoreError>;
+    /// Stores what ran in some minutes. Sending it again changes nothing.
+    async fn save_moments(&self, target: &TargetId, rows: &[MomentRow]) -> Result<(), StoreError>;
+    /// What ran in the minute that starts at `at`.
+    async fn moment(&self, target: &TargetId, at: Timestamp) -> Result<Option<Vec<u8>>, StoreError>;
+    /// The nearest minutes that are kept: not after `at`, and after it.
+    async fn moments_around(
+        &self,
+        target: &TargetId,
+        at: Timestamp,
+    ) -> Result<(Option<Timestamp>, Option<Timestamp>), StoreError>;
+    /// How much is kept of what ran.
+    async fn moments_size(&self) -> Result<MomentsSize, StoreError>;
     /// Removes what is past its retention, a bounded number of rows a call.
     async fn upkeep(&self, now: Timestamp, retention: Retention) -> Result<Upkeep, StoreError>;
 
@@ -354,6 +386,14 @@ pub trait StateStore: Send + Sync + 'static {
     async fn add_audit(&self, audit: &NewAudit) -> Result<i64, StoreError>;
     /// Reads a page of the audit, newest first, and how many rows there are in all.
     async fn audit(&self, offset: u64, limit: u32) -> Result<(Vec<AuditRow>, u64), StoreError>;
+
+    /// Audit rows of a target and of the console itself in a stretch of time, oldest first, at most `limit`.
+    async fn audit_between(
+        &self,
+        target: &TargetId,
+        (from, to): (Timestamp, Timestamp),
+        limit: u32,
+    ) -> Result<Vec<AuditRow>, StoreError>;
 
     /// Adds a user.
     async fn add_user(&self, user: &User) -> Result<(), StoreError>;
@@ -421,6 +461,13 @@ pub trait StateStore: Send + Sync + 'static {
     async fn operations(&self, target: Option<&TargetId>, limit: u32) -> Result<Vec<Operation>, StoreError>;
     /// The newest operations of a kind (`cache.warm`) on a target, newest first.
     async fn operations_of(&self, kind: &str, target: &TargetId, limit: u32) -> Result<Vec<Operation>, StoreError>;
+    /// Operations of a target and of the console itself that ran in a stretch of time, oldest first, at most `limit`.
+    async fn operations_between(
+        &self,
+        target: &TargetId,
+        (from, to): (Timestamp, Timestamp),
+        limit: u32,
+    ) -> Result<Vec<Operation>, StoreError>;
     /// Marks what an earlier process left running as failed ("the console stopped"); answers how many.
     async fn fail_interrupted_operations(&self, now: Timestamp) -> Result<u64, StoreError>;
 }

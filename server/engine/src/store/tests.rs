@@ -507,6 +507,41 @@ async fn shares_are_kept_counted_revoked_and_forgotten() {
 }
 
 #[tokio::test]
+async fn what_ran_is_kept_once_a_minute_and_pruned_with_the_minutes() {
+    on_each_backend(async |store| {
+        let row = |minute: i64, readings: u32, body: &[u8]| MomentRow {
+            at: NOON.plus_millis(minute * MINUTE_MS),
+            readings,
+            body: body.into(),
+        };
+        let at = |minute: i64| NOON.plus_millis(minute * MINUTE_MS);
+        let day = 24 * 60;
+        assert_eq!(store.moment(&orders(), NOON).await.unwrap(), None);
+        assert_eq!(store.moments_around(&orders(), NOON).await.unwrap(), (None, None));
+        let rows = [row(0, 12, b"first"), row(5, 12, &[0, 255, 0]), row(3 * day, 12, b"late")];
+        store.save_moments(&orders(), &rows).await.unwrap();
+        store.save_moments(&orders(), &rows).await.unwrap();
+        store.save_moments(&TargetId("other".into()), &[row(0, 12, b"other")]).await.unwrap();
+        // Of two documents of a minute the one that saw more stays.
+        store.save_moments(&orders(), &[row(0, 3, b"shorter")]).await.unwrap();
+        assert_eq!(store.moment(&orders(), NOON).await.unwrap().as_deref(), Some(&b"first"[..]));
+        store.save_moments(&orders(), &[row(0, 13, b"longer")]).await.unwrap();
+        assert_eq!(store.moment(&orders(), NOON).await.unwrap().as_deref(), Some(&b"longer"[..]));
+        assert_eq!(store.moment(&orders(), at(5)).await.unwrap().as_deref(), Some(&[0, 255, 0][..]));
+        assert_eq!(store.moment(&orders(), at(1)).await.unwrap(), None);
+        assert_eq!(store.moments_around(&orders(), at(1)).await.unwrap(), (Some(at(0)), Some(at(5))));
+        assert_eq!(store.moments_around(&orders(), at(5)).await.unwrap(), (Some(at(5)), Some(at(3 * day))));
+        assert_eq!(store.moments_size().await.unwrap(), MomentsSize { minutes: 4, bytes: 18 });
+
+        let retention = Retention { minutes_days: 2, ..Retention::default() };
+        store.upkeep(at(3 * day), retention).await.unwrap();
+        assert_eq!(store.moments_size().await.unwrap(), MomentsSize { minutes: 1, bytes: 4 });
+        assert_eq!(store.moments_around(&orders(), at(0)).await.unwrap(), (None, Some(at(3 * day))));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn shares_are_bounded_and_ended_ones_make_room() {
     on_each_backend(async |store| {
         let makers = SHARES_MAX / SHARES_OF_ONE_MAX;
@@ -524,6 +559,36 @@ async fn shares_are_bounded_and_ended_ones_make_room() {
         assert!(store.share(&ended).await.unwrap().is_none());
         // A day later all have ended.
         assert!(store.add_share(&share(SHARES_MAX + 1, "maker 0", 24 * 60), POINTS).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn operations_and_actions_of_a_stretch_of_time_are_found() {
+    on_each_backend(async |store| {
+        let at = |minute: i64| NOON.plus_millis(minute * MINUTE_MS);
+        let ran = |id: &str, began: i64, ended: Option<i64>| Operation {
+            created_at: at(began),
+            finished_at: ended.map(at),
+            ..operation(id, OperationState::Running, began)
+        };
+        for one in
+            [ran("before", 0, Some(4)), ran("across", 2, Some(8)), ran("running", 1, None), ran("after", 9, None)]
+        {
+            store.save_operation(&one).await.unwrap();
+        }
+        let found = store.operations_between(&orders(), (at(5), at(7)), 10).await.unwrap();
+        assert_eq!(found.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["running", "across"]);
+        assert_eq!(store.operations_between(&orders(), (at(5), at(7)), 1).await.unwrap().len(), 1);
+
+        for minute in [4, 5, 6, 7] {
+            store.add_audit(&NewAudit { target: Some(orders()), ..audit("anna", at(minute)) }).await.unwrap();
+        }
+        store.add_audit(&NewAudit { target: None, ..audit("console", at(6)) }).await.unwrap();
+        store.add_audit(&NewAudit { target: Some(TargetId("other".into())), ..audit("ben", at(6)) }).await.unwrap();
+        let found = store.audit_between(&orders(), (at(5), at(7)), 10).await.unwrap();
+        let who: Vec<_> = found.iter().map(|row| (row.audit.actor.as_str(), row.audit.at)).collect();
+        assert_eq!(who, [("anna", at(5)), ("anna", at(6)), ("console", at(6))]);
     })
     .await;
 }

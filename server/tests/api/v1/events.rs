@@ -61,3 +61,37 @@ async fn bad_markers_and_filters_are_refused() {
     }
     harness.stop().await;
 }
+
+#[tokio::test]
+async fn events_are_found_by_time_target_and_kind() {
+    let harness = Harness::open().await;
+    let now = harness.console.clock.now();
+    for (title, minutes) in [("old", 90), ("recent", 10)] {
+        let marker = json!({"title": title, "at": now.0 - minutes * 60_000});
+        assert_eq!(harness.post("/api/v1/events", &marker).await.status(), 201);
+    }
+    let titles = async |query: &str| {
+        let found = harness.data(&format!("/api/v1/events?kind=deploy&{query}")).await;
+        found.as_array().unwrap().iter().map(|event| event["title"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(titles("from=now-1h").await, ["recent"]);
+    assert_eq!(titles("to=now-1h").await, ["old"]);
+    assert_eq!(titles(&format!("from={}&to={}", now.0 - 6_000_000, now.0)).await, ["recent", "old"]);
+    assert_eq!(titles(&format!("target={TARGET}")).await.len(), 2);
+    assert_eq!(harness.data("/api/v1/events?kind=alert").await, json!([]));
+    problem(harness.get("/api/v1/events?target=nobody").await, 404, "unknown-target").await;
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn a_pipeline_marks_with_the_token_of_an_operator() {
+    let (harness, tokens) = Harness::guarded().await;
+    let mark = async |token: &str| {
+        let url = format!("http://{}/api/v1/events", harness.address);
+        harness.client.post(url).bearer_auth(token).json(&json!({"title": "orders 4.18.0"})).send().await.unwrap()
+    };
+    assert_eq!(mark(&tokens.viewer).await.status(), 403);
+    let stored = data(mark(&tokens.operator).await).await;
+    assert_eq!(stored["actor"], "operator");
+    harness.stop().await;
+}

@@ -1,12 +1,14 @@
 //! `/api/v1`.
 
 mod audit;
+mod baseline;
 mod cache;
 mod capacity;
 mod data;
 mod events;
 mod health;
 mod history;
+mod moment;
 mod openapi;
 mod operations;
 mod pool;

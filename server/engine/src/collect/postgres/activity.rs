@@ -67,7 +67,7 @@ async fn sessions(connection: &mut PgConnection, findings: &Findings) -> sqlx::R
             coalesce(usename, '')::text AS usename, application_name, coalesce(state, 'unknown') AS state,
             (extract(epoch FROM now - state_change) * 1000)::float8 AS state_age,
             (extract(epoch FROM now - xact_start) * 1000)::float8 AS transaction_age,
-            wait_event_type, left(query, 8192) AS query,
+            wait_event_type, wait_event, left(query, 8192) AS query,
             CASE WHEN wait_event_type = 'Lock' AND nth <= 100 THEN pg_blocking_pids(pid) END AS blocked_by
          FROM (SELECT *, clock_timestamp() AS now,
                     count(*) FILTER (WHERE wait_event_type = 'Lock') OVER (ORDER BY query_start, pid) AS nth
@@ -101,6 +101,7 @@ fn session(row: &PgRow, findings: &Findings) -> sqlx::Result<Session> {
         state_since: since("state_age")?,
         transaction_since: since("transaction_age")?,
         wait_kind: row.try_get("wait_event_type")?,
+        wait_event: row.try_get("wait_event")?,
         lock_wait_ms: None,
         blocked_by,
         statement: redact(&row.try_get::<Option<String>, _>("query")?.unwrap_or_default(), STATEMENT_CHARS),

@@ -171,6 +171,7 @@ impl Postgres {
             findings.figures.clear();
             findings.set(MetricId::DatabaseUp, up);
             findings.sessions.clear();
+            findings.spending = Err("PostgreSQL did not answer.".to_owned());
         } else {
             self.heavy.carry(findings, self.settings.heavy_every);
         }

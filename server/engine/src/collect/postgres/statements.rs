@@ -12,7 +12,7 @@ use super::{
     server::{Extension, ExtensionVersion},
 };
 use crate::{
-    collect::{CollectSettings, STATEMENTS_RESET, StatementFigures, latency::Mixture, literals::redact},
+    collect::{CollectSettings, STATEMENTS_RESET, Spending, StatementFigures, latency::Mixture, literals::redact},
     sql::MARK,
 };
 use headroom_model::{MetricId, Timestamp};
@@ -77,6 +77,7 @@ impl Statements {
     ) -> sqlx::Result<Vec<StatementFigures>> {
         let (Some(extension), Some(places)) = (&server.statements, server.statements_max) else {
             self.forget();
+            findings.spending = Err("The extension pg_stat_statements is not there.".to_owned());
             let what = if server.statements_max.is_some() { "not installed" } else { "not loaded by the server" };
             findings.limit(
                 format!(
@@ -112,6 +113,12 @@ impl Statements {
             }
         };
         self.learn(connection, server, extension, settings, end, (&next, &window), findings).await?;
+        findings.spending = match (&previous, &change) {
+            _ if next.hidden > 0 => Err("Statements of other roles are hidden.".to_owned()),
+            (Some(previous), Some(Change::Moved(deltas))) if is_whole => Ok(self.spending(previous, &next, deltas)),
+            (Some(_), Some(Change::Reset { .. })) => Err("Statement statistics were reset in between.".to_owned()),
+            _ => Err("It was the first reading, with nothing to compare.".to_owned()),
+        };
         if let (Some(previous), Some(Change::Moved(deltas))) = (previous, change) {
             self.interval_figures(&previous, &next, &deltas, findings);
             self.mention_evictions(&previous, &next, places, findings);
@@ -201,6 +208,20 @@ impl Statements {
         let (sorted, all_ms) = self.by_time(window);
         let named = sorted.iter().filter_map(|(id, totals)| Some((*id, totals, self.texts.get(id)?)));
         named.take(MAX_FIGURES).map(|(id, totals, text)| totals.figures(id, text, all_ms)).collect()
+    }
+
+    /// What others spent between two readings.
+    fn spending(&self, previous: &Snapshot, next: &Snapshot, deltas: &HashMap<Key, Totals>) -> Spending {
+        let (sorted, time_ms) = self.by_time(deltas);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "differences of counters, ≥ 0")]
+        let calls = sorted.iter().map(|(_, totals)| totals.calls).sum::<f64>() as u64;
+        let top = sorted.iter().take(MAX_FIGURES);
+        Spending {
+            interval: next.taken.duration_since(previous.taken),
+            statements: top.map(|(id, totals)| totals.spend(*id, self.texts.get(id).cloned())).collect(),
+            calls,
+            time_ms,
+        }
     }
 
     /// Tells new statements apart, fetches the texts of those that may be shown, and drops what is gone. Sets a limit of

@@ -2,7 +2,7 @@
 
 use super::{AuditRow, Database, NewAudit, Query, StoreError, named};
 use crate::store::database::Row;
-use headroom_model::TargetId;
+use headroom_model::{TargetId, Timestamp};
 
 /// Rows a page has at most.
 const MOST: u32 = 500;
@@ -37,6 +37,20 @@ pub async fn page(database: &Database, offset: u64, limit: u32) -> Result<(Vec<A
     .bind(i64::try_from(offset).unwrap_or(i64::MAX));
     let rows = database.read(query).await?;
     Ok((rows.into_iter().map(row).collect::<Result<_, _>>()?, total))
+}
+
+pub async fn between(
+    database: &Database,
+    target: &TargetId,
+    (from, to): (Timestamp, Timestamp),
+    limit: u32,
+) -> Result<Vec<AuditRow>, StoreError> {
+    let query = Query::new(
+        "SELECT id, at, actor, role, origin, action, target, parameters, reason, outcome, succeeded FROM audit \
+         WHERE at >= $1 AND at < $2 AND (target IS NULL OR target = $3) ORDER BY at, id LIMIT $4",
+    );
+    let query = query.bind(from).bind(to).bind(target.as_str()).bind(limit.min(MOST));
+    database.read(query).await?.into_iter().map(row).collect()
 }
 
 fn row(mut row: Row) -> Result<AuditRow, StoreError> {

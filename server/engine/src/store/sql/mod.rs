@@ -9,13 +9,14 @@ mod hot_keys;
 mod imports;
 mod lease;
 mod locks;
+mod moments;
 mod operations;
 mod shares;
 mod upkeep;
 
 use super::{
-    AuditRow, Brought, EventQuery, Grid, HistoryStart, HotKey, MinuteRow, NewAudit, NewImport, Retention, Rows, Staged,
-    StateStore, StoreError, StoredLock, StoredSession, Tally, Token, Upkeep, User,
+    AuditRow, Brought, EventQuery, Grid, HistoryStart, HotKey, MinuteRow, MomentRow, MomentsSize, NewAudit, NewImport,
+    Retention, Rows, Staged, StateStore, StoreError, StoredLock, StoredSession, Tally, Token, Upkeep, User,
     database::{Database, Query, Row},
 };
 use async_trait::async_trait;
@@ -96,6 +97,26 @@ impl StateStore for SqlStore {
         history::start(&self.database, target).await
     }
 
+    async fn save_moments(&self, target: &TargetId, rows: &[MomentRow]) -> Result<(), StoreError> {
+        moments::save(self, target, rows).await
+    }
+
+    async fn moment(&self, target: &TargetId, at: Timestamp) -> Result<Option<Vec<u8>>, StoreError> {
+        moments::read(self, target, at).await
+    }
+
+    async fn moments_around(
+        &self,
+        target: &TargetId,
+        at: Timestamp,
+    ) -> Result<(Option<Timestamp>, Option<Timestamp>), StoreError> {
+        moments::around(self, target, at).await
+    }
+
+    async fn moments_size(&self) -> Result<MomentsSize, StoreError> {
+        moments::size(&self.database).await
+    }
+
     async fn upkeep(&self, now: Timestamp, retention: Retention) -> Result<Upkeep, StoreError> {
         upkeep::prune(&self.database, now, retention).await
     }
@@ -149,6 +170,15 @@ impl StateStore for SqlStore {
 
     async fn audit(&self, offset: u64, limit: u32) -> Result<(Vec<AuditRow>, u64), StoreError> {
         audit::page(&self.database, offset, limit).await
+    }
+
+    async fn audit_between(
+        &self,
+        target: &TargetId,
+        range: (Timestamp, Timestamp),
+        limit: u32,
+    ) -> Result<Vec<AuditRow>, StoreError> {
+        audit::between(&self.database, target, range, limit).await
     }
 
     async fn add_user(&self, user: &User) -> Result<(), StoreError> {
@@ -265,6 +295,15 @@ impl StateStore for SqlStore {
 
     async fn operations_of(&self, kind: &str, target: &TargetId, limit: u32) -> Result<Vec<Operation>, StoreError> {
         operations::list_kind(&self.database, kind, target, limit).await
+    }
+
+    async fn operations_between(
+        &self,
+        target: &TargetId,
+        range: (Timestamp, Timestamp),
+        limit: u32,
+    ) -> Result<Vec<Operation>, StoreError> {
+        operations::between(&self.database, target, range, limit).await
     }
 
     async fn fail_interrupted_operations(&self, now: Timestamp) -> Result<u64, StoreError> {

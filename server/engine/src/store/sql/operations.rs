@@ -51,6 +51,19 @@ pub async fn list_kind(
     read(database, query.bind(kind).bind(target.as_str()).bind(limit.min(MOST))).await
 }
 
+pub async fn between(
+    database: &Database,
+    target: &TargetId,
+    (from, to): (Timestamp, Timestamp),
+    limit: u32,
+) -> Result<Vec<Operation>, StoreError> {
+    let query = Query::new(
+        "SELECT body FROM operations WHERE created_at < $2 AND (finished_at IS NULL OR finished_at >= $1) \
+         AND (target IS NULL OR target = $3) ORDER BY created_at, id LIMIT $4",
+    );
+    read(database, query.bind(from).bind(to).bind(target.as_str()).bind(limit.min(MOST))).await
+}
+
 async fn read(database: &Database, query: Query) -> Result<Vec<Operation>, StoreError> {
     let parse = |body: String| {
         serde_json::from_str(&body)

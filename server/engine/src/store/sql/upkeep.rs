@@ -32,6 +32,11 @@ pub async fn prune(database: &Database, now: Timestamp, retention: Retention) ->
         for (table, cutoff) in [(MINUTES, minutes), (HOURS, hours)] {
             bite(database, table, target, cutoff, &mut done).await?;
         }
+        // A day of documents at once: they are larger than rows of figures. One round removes a day of each target.
+        let query = Query::new(OLD_MOMENTS).bind(target).bind(minutes).bind(24 * HOUR_MS);
+        let removed = database.write(query).await?;
+        done.rows_pruned += removed;
+        done.unfinished |= removed > 0;
     }
     // From here on nobody can fill or keep what is being cleared away.
     let dead = Query::new("UPDATE imports SET touched_at = 0 WHERE NOT kept AND touched_at < $1");
@@ -82,11 +87,12 @@ async fn bite(
 }
 
 /// Tables that grow, those of history first.
-const COUNTS: [(&str, &str); 7] = [
+const COUNTS: [(&str, &str); 8] = [
     ("minutes", "SELECT count(*) FROM minutes"),
     ("hours", "SELECT count(*) FROM hours"),
     ("imported_minutes", "SELECT count(*) FROM imported_minutes"),
     ("imported_hours", "SELECT count(*) FROM imported_hours"),
+    ("moments", "SELECT count(*) FROM moments"),
     ("events", "SELECT count(*) FROM events"),
     ("audit", "SELECT count(*) FROM audit"),
     ("operations", "SELECT count(*) FROM operations"),
@@ -101,6 +107,8 @@ pub async fn row_counts(database: &Database) -> Result<Vec<(&'static str, u64)>,
     Ok(counts)
 }
 
+const OLD_MOMENTS: &str = "DELETE FROM moments WHERE target = $1 AND at < $2 \
+     AND at < $3 + (SELECT min(at) FROM moments WHERE target = $1)";
 const EXPIRED_SESSIONS: &str =
     "DELETE FROM sessions WHERE hash IN (SELECT hash FROM sessions WHERE expires_at < $1 LIMIT $2)";
 const OLD_BATCHES: &str =

@@ -1,7 +1,7 @@
 //! The counters of all statements at one moment, and what happened between two such moments.
 
-use crate::collect::{StatementFigures, latency::Mode};
-use std::collections::HashMap;
+use crate::collect::{StatementFigures, StatementSpend, latency::Mode};
+use std::{collections::HashMap, sync::Arc};
 use tokio::time::Instant;
 
 /// One statement of one role.
@@ -57,9 +57,19 @@ impl Totals {
         Mode { calls: self.calls, mean_ms: self.mean_ms(), deviation_ms: self.deviation_ms() }
     }
 
-    pub(super) fn figures(&self, query_id: i64, text: &str, all_ms: f64) -> StatementFigures {
+    pub(super) fn spend(&self, query_id: i64, text: Option<Arc<str>>) -> StatementSpend {
+        let (calls, rows) = self.counts();
+        StatementSpend { query_id, text, calls, time_ms: self.time_ms, rows }
+    }
+
+    fn counts(&self) -> (u64, u64) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "differences of counters, ≥ 0")]
-        let [calls, rows] = [self.calls as u64, self.rows as u64];
+        let counts = (self.calls as u64, self.rows as u64);
+        counts
+    }
+
+    pub(super) fn figures(&self, query_id: i64, text: &str, all_ms: f64) -> StatementFigures {
+        let (calls, rows) = self.counts();
         StatementFigures {
             query_id,
             text: text.to_owned(),
