@@ -1,7 +1,7 @@
 //! The head of the page: what is shown in which step, what it is compared with, how to take it along; and what was asked for
 //! that is not there.
 
-use super::board::use_board;
+use super::{board::use_board, picker::Toggle};
 use crate::{
     components::{
         banner::Banner,
@@ -11,7 +11,7 @@ use crate::{
 };
 use headroom_model::{
     Timestamp, format,
-    trends::{Compare, MAX_CHARTS, MAX_METRICS, TrendsData},
+    trends::{Compare, MAX_CHARTS, MAX_METRICS, TrendsData, TrendsView},
 };
 use leptos::prelude::*;
 
@@ -39,6 +39,7 @@ pub fn Head() -> impl IntoView {
     let (board, frame) = (use_board(), use_frame());
     let about = Memo::new(move |_| board.data.with(|data| data.as_ref().map(about)));
     let range = Memo::new(move |_| board.data.with(|data| data.as_ref().map(|data| data.range.millis())));
+    let usual = Memo::new(move |_| board.view.with(|view| view.usual));
     let chosen = Memo::new(move |_| board.view.with(|view| view.compare));
     let choice = move |compare: Compare| {
         let name = move || match compare {
@@ -70,6 +71,7 @@ pub fn Head() -> impl IntoView {
                 <p>{about}</p>
             </div>
             <div class="push flow">
+                <Toggle on=usual name="Usual range" change=|view: &mut TrendsView| view.usual = !view.usual/>
                 <span class="seg" role="group" aria-label="Compare with">
                     {Compare::ALL.into_iter().map(choice).collect_view()}
                 </span>

@@ -11,7 +11,7 @@ use crate::{
 use headroom_model::{
     Component, MetricId,
     metric::CATALOGUE,
-    trends::{EventGroup, MAX_CHARTS, MAX_METRICS},
+    trends::{EventGroup, MAX_CHARTS, MAX_METRICS, TrendsView},
 };
 use leptos::{ev, prelude::*};
 
@@ -71,13 +71,26 @@ pub fn Picker() -> impl IntoView {
 fn Switch(group: EventGroup) -> impl IntoView {
     let board = use_board();
     let on = Memo::new(move |_| board.view.with(|view| !view.without.contains(&group)));
-    let href = move || {
-        board.href(|view| {
-            if !view.without.remove(&group) {
-                view.without.insert(group);
-            }
-        })
+    let change = move |view: &mut TrendsView| {
+        if !view.without.remove(&group) {
+            view.without.insert(group);
+        }
     };
+    view! { <Toggle on name=group.name() change/> }.into_any()
+}
+
+/// A switch that is a link: it works without JavaScript, and with it like a switch.
+#[component]
+pub fn Toggle(
+    /// Whether it is on.
+    on: Memo<bool>,
+    /// What it switches.
+    name: &'static str,
+    /// What that does to the view.
+    change: impl Fn(&mut TrendsView) + Copy + Send + Sync + 'static,
+) -> impl IntoView {
+    let board = use_board();
+    let href = move || board.href(change);
     let navigate = Navigate::here();
     let switch = move || navigate.go(&untrack(href), true);
     // A link is followed by Enter; a switch answers to the space bar as well.
@@ -104,7 +117,7 @@ fn Switch(group: EventGroup) -> impl IntoView {
             on:click=click
         >
             <span class="box" aria-hidden="true"></span>
-            {group.name()}
+            {name}
         </a>
     }
     .into_any()
