@@ -121,7 +121,7 @@ async fn a_second_console_on_one_store_is_refused() {
 
 /// Some hours of one metric, oldest first, as CSV; the newest a day ago.
 fn past(hours: i64) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    let now = headroom_engine::clock::Clock::system().now().0 / 1000;
     let line = |hour: i64| format!("{},database.size,{}\n", now - (24 + hour) * 3600, 1_000_000 - hour * 10);
     format!("time,metric,value\n{}", (0..hours).rev().map(line).collect::<String>())
 }

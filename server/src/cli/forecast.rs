@@ -69,8 +69,8 @@ pub fn run(what: &Forecasting) -> Result<(), Failure> {
         Box::new(File::open(&what.file).map_err(refused)?)
     };
     let all = read_series(from, None).map_err(|fault| Failure::Usage(format!("{}: {fault}", what.file)))?;
-    let (name, points) = choose(&all, what)?;
-    let input = Hourly::from_points(points);
+    let name = choose(&all, what)?;
+    let input = Hourly::from_points(&all[name]);
     let verdict = forecast(&input, &ask(what, &input));
     if what.json {
         return print(&serde_json::to_string_pretty(&verdict).map_err(anyhow::Error::from)?);
@@ -81,8 +81,8 @@ pub fn run(what: &Forecasting) -> Result<(), Failure> {
     })
 }
 
-/// The series that is meant.
-fn choose<'a>(all: &'a Series, what: &Forecasting) -> Result<(&'a str, &'a [(Timestamp, f64)]), Failure> {
+/// The name of the series that is meant; `all` has it.
+fn choose<'a>(all: &'a Series, what: &Forecasting) -> Result<&'a str, Failure> {
     let names = || -> String {
         let more = all.len().saturating_sub(NAMES_MAX);
         let listed = all.keys().take(NAMES_MAX).cloned().collect::<Vec<_>>().join(", ");
@@ -104,7 +104,7 @@ fn choose<'a>(all: &'a Series, what: &Forecasting) -> Result<(&'a str, &'a [(Tim
         }
         None => all.first_key_value().ok_or_else(|| Failure::Usage(format!("{} has no points", what.file)))?,
     };
-    Ok((found.0, found.1))
+    Ok(found.0)
 }
 
 fn ask(what: &Forecasting, input: &Hourly) -> Ask {

@@ -98,7 +98,7 @@ fn fewer_than_three_weeks_stay_silent() {
 fn one_bad_week_and_gaps_do_not_move_the_band() {
     let bad = |hour: usize| match hour / WEEK {
         2 => Some(4_000.0),
-        5 if hour % 3 == 0 => None,
+        5 if hour.is_multiple_of(3) => None,
         _ => Some(40.0),
     };
     let band = band(&shown(MetricId::Connections, HOUR_MS, DAY, |_| Some(40.0)), &hours(8, bad));
@@ -131,7 +131,7 @@ fn fine_slots_may_do_what_samples_did() {
     for tally in tallies.iter_mut().flatten() {
         (tally.min, tally.max) = (50.0, 200.0);
     }
-    let value = |slot: usize| Some(if slot % 7 == 0 { 195.0 } else { 100.0 });
+    let value = |slot: usize| Some(if slot.is_multiple_of(7) { 195.0 } else { 100.0 });
     let fine = baseline(&shown(MetricId::Queries, 5_000, 720, value), Hours { from, tallies: &tallies });
     assert_eq!(fine.anomalies, []);
     let coarse = baseline(&shown(MetricId::Queries, HOUR_MS, DAY, |_| Some(195.0)), Hours { from, tallies: &tallies });

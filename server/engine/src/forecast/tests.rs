@@ -40,7 +40,7 @@ fn days_until(crossing: &Crossing) -> f64 {
 fn steady_growth_meets_its_limit_when_the_line_does() {
     let input = growing(120, 1.0);
     let ask = Ask { limit: Some(280.0), ..Ask::default() };
-    let forecast = spoken(super::forecast(&input, &ask));
+    let forecast = spoken(forecast(&input, &ask));
     assert!((days_until(&forecast.crossing) - 60.0).abs() < 1.5, "{:?}", forecast.crossing);
     assert_eq!(forecast.start, input.start.plus_millis(120 * 86_400_000));
     assert_eq!(forecast.median.len(), 90);
@@ -54,7 +54,7 @@ fn steady_growth_meets_its_limit_when_the_line_does() {
 fn a_purge_is_a_shift_and_the_crossing_is_on_the_level_after_it() {
     let mut input = growing(120, 1.0);
     input.values[100 * DAY + 5..].iter_mut().flatten().for_each(|value| *value -= 70.0);
-    let forecast = spoken(super::forecast(&input, &Ask { limit: Some(210.0), ..Ask::default() }));
+    let forecast = spoken(forecast(&input, &Ask { limit: Some(210.0), ..Ask::default() }));
     assert_eq!(forecast.shifts.len(), 1, "{:?}", forecast.shifts);
     assert_eq!(forecast.shifts[0].at, input.start.plus_millis((100 * 24 + 5) * 3_600_000));
     assert!((forecast.shifts[0].by + 70.0).abs() < 1.0, "{:?}", forecast.shifts);
@@ -68,7 +68,7 @@ fn a_new_slope_counts_from_where_it_began() {
         *value = value.map(|it| it + 2.0 * (i - 130 * DAY) as f64 / 24.0);
     }
     // 100 + 180 + 2 × 50 = 380, then 3 a day.
-    let forecast = spoken(super::forecast(&input, &Ask { limit: Some(530.0), ..Ask::default() }));
+    let forecast = spoken(forecast(&input, &Ask { limit: Some(530.0), ..Ask::default() }));
     assert!((days_until(&forecast.crossing) - 50.0).abs() < 2.5, "{:?}", forecast.crossing);
 }
 
@@ -76,7 +76,7 @@ fn a_new_slope_counts_from_where_it_began() {
 fn flat_and_shrinking_meet_no_limit() {
     for per_day in [0.0, -0.4] {
         let ask = Ask { limit: Some(150.0), horizon_days: 365, ..Ask::default() };
-        let forecast = spoken(super::forecast(&growing(120, per_day), &ask));
+        let forecast = spoken(forecast(&growing(120, per_day), &ask));
         assert_eq!(forecast.crossing, Crossing::Never { within_days: 365 });
     }
 }
@@ -84,14 +84,14 @@ fn flat_and_shrinking_meet_no_limit() {
 #[test]
 fn what_is_there_already_is_reached_and_no_limit_is_none() {
     let input = growing(40, 1.0);
-    let with = |limit| spoken(super::forecast(&input, &Ask { limit, ..Ask::default() })).crossing;
+    let with = |limit| spoken(forecast(&input, &Ask { limit, ..Ask::default() })).crossing;
     assert_eq!(with(Some(120.0)), Crossing::Reached);
     assert_eq!(with(None), Crossing::NoLimit);
 }
 
 #[test]
 fn a_day_of_history_promises_no_date() {
-    let forecast = spoken(super::forecast(&growing(1, 20.0), &Ask { limit: Some(200.0), ..Ask::default() }));
+    let forecast = spoken(forecast(&growing(1, 20.0), &Ask { limit: Some(200.0), ..Ask::default() }));
     assert!(matches!(forecast.crossing, Crossing::Unpromised { .. }), "{:?}", forecast.crossing);
     assert_eq!(forecast.median.len(), 6, "six times the history");
     assert_eq!(forecast.backtest, None);
@@ -99,7 +99,7 @@ fn a_day_of_history_promises_no_date() {
 
 #[test]
 fn ten_days_give_a_line_and_a_date() {
-    let forecast = spoken(super::forecast(&growing(10, 2.0), &Ask { limit: Some(160.0), ..Ask::default() }));
+    let forecast = spoken(forecast(&growing(10, 2.0), &Ask { limit: Some(160.0), ..Ask::default() }));
     assert!((days_until(&forecast.crossing) - 20.0).abs() < 2.0, "{:?}", forecast.crossing);
     assert!(forecast.model.contains("Theil–Sen"), "{}", forecast.model);
 }
@@ -108,22 +108,21 @@ fn ten_days_give_a_line_and_a_date() {
 fn the_peak_of_the_day_crosses_before_its_mean() {
     let input = growing(60, 1.0);
     let until = |measure| {
-        days_until(&spoken(super::forecast(&input, &Ask { limit: Some(200.0), measure, ..Ask::default() })).crossing)
+        days_until(&spoken(forecast(&input, &Ask { limit: Some(200.0), measure, ..Ask::default() })).crossing)
     };
     assert!(until(Measure::DailyPeak) + 2.0 < until(Measure::Level));
 }
 
 #[test]
 fn silence_says_why() {
-    let silent =
-        |values: Vec<Option<f64>>| reason(super::forecast(&Hourly { start: Timestamp(0), values }, &Ask::default()));
+    let silent = |values: Vec<Option<f64>>| reason(forecast(&Hourly { start: Timestamp(0), values }, &Ask::default()));
     assert_eq!(silent(Vec::new()), "nothing was measured");
     assert_eq!(silent(vec![None; 90]), "nothing was measured");
     assert!(silent(vec![Some(1.0); 3]).starts_with("3 hours"));
     let mut stale = vec![Some(1.0); 240];
     stale.extend(vec![None; 20 * DAY]);
     assert!(silent(stale).contains("20 days old"));
-    let sparse = (0..100 * DAY).map(|i| (i / DAY % 5 == 0).then_some(1.0)).collect();
+    let sparse = (0..100 * DAY).map(|i| ((i / DAY).is_multiple_of(5)).then_some(1.0)).collect();
     assert!(silent(sparse).contains("half are needed"));
 }
 
@@ -133,7 +132,7 @@ fn what_if_changes_the_date() {
     let end = input.start.plus_millis(120 * 86_400_000);
     let until = |what_if: WhatIf| {
         let ask = Ask { limit: Some(280.0), horizon_days: 300, what_if, ..Ask::default() };
-        spoken(super::forecast(&input, &ask)).crossing
+        spoken(forecast(&input, &ask)).crossing
     };
     assert!((days_until(&until(WhatIf { growth: 2.0, ..WhatIf::default() })) - 30.0).abs() < 1.5);
     let planned = vec![Planned { at: end.plus_millis(10 * 86_400_000), change: Change::Add(30.0) }];
@@ -145,14 +144,14 @@ fn what_if_changes_the_date() {
 #[test]
 fn the_same_ask_has_the_same_answer() {
     let ask = Ask { limit: Some(280.0), ..Ask::default() };
-    assert_eq!(super::forecast(&growing(90, 1.0), &ask), super::forecast(&growing(90, 1.0), &ask));
+    assert_eq!(forecast(&growing(90, 1.0), &ask), forecast(&growing(90, 1.0), &ask));
 }
 
 #[test]
 fn a_gap_at_the_end_is_looked_across() {
     let mut input = growing(120, 1.0);
     input.values.extend(vec![None; 5 * DAY]);
-    let forecast = spoken(super::forecast(&input, &Ask { limit: Some(280.0), ..Ask::default() }));
+    let forecast = spoken(forecast(&input, &Ask { limit: Some(280.0), ..Ask::default() }));
     assert_eq!(forecast.start, input.start.plus_millis(125 * 86_400_000));
     assert!((days_until(&forecast.crossing) - 55.0).abs() < 2.0, "{:?}", forecast.crossing);
 }
@@ -200,7 +199,7 @@ proptest! {
             seed: 7,
             what_if: WhatIf { growth, planned: planned.into_iter().collect(), limit: None },
         };
-        let Verdict::Forecast(it) = super::forecast(&input, &ask) else { return Ok(()) };
+        let Verdict::Forecast(it) = forecast(&input, &ask) else { return Ok(()) };
         let days = it.median.len();
         prop_assert!(days >= 1 && days <= MAX_HORIZON_DAYS as usize);
         for column in [&it.median, &it.low80, &it.high80, &it.low95, &it.high95] {

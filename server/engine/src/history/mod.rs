@@ -156,7 +156,12 @@ impl History {
         let start = self.start(target).await;
         if let Some(((oldest, newest), _)) = span {
             let only_memory = match &start {
-                Ok(start) => earliest(start).is_none_or(|at| at >= oldest.floor_to(MINUTE_MS)),
+                Ok(start) => {
+                    // Up to an hour the detail of what is measured says more than what was brought from elsewhere.
+                    let is_short = range.millis() <= HOUR_MS && range.to > oldest;
+                    let begins = if is_short { start.measured } else { start.earliest() };
+                    begins.is_none_or(|at| at >= oldest.floor_to(MINUTE_MS))
+                }
                 // Better the part of the last hour that memory holds than nothing.
                 Err(_) => range.from >= newest.plus_millis(-HOUR_MS),
             };
@@ -228,7 +233,7 @@ impl History {
     /// # Errors
     /// The store did not answer.
     pub async fn starts(&self, target: &TargetId) -> Result<Option<Timestamp>, StoreError> {
-        Ok(earliest(&self.start(target).await?))
+        Ok(self.start(target).await?.earliest())
     }
 
     /// Where the history of a target begins, with what is not written yet.
@@ -238,7 +243,9 @@ impl History {
     pub async fn start(&self, target: &TargetId) -> Result<HistoryStart, StoreError> {
         let mut start = self.store.history_start(target).await?;
         if let Some(pending) = self.with(target, |track| track.pending.start()).flatten() {
-            start.minutes = Some(start.minutes.map_or(pending, |minute| minute.min(pending)));
+            for begins in [&mut start.minutes, &mut start.measured] {
+                *begins = Some(begins.map_or(pending, |at| at.min(pending)));
+            }
         }
         Ok(start)
     }
@@ -344,14 +351,6 @@ impl History {
             Ok(Err(error)) => tracing::error!(%error, "the newest minutes of history could not be written"),
             Err(_) => tracing::error!("the newest minutes of history could not be written in time"),
         }
-    }
-}
-
-fn earliest(start: &HistoryStart) -> Option<Timestamp> {
-    match (start.minutes, start.hours) {
-        // An hour's row is dated to its beginning, also where the first measurement came later.
-        (Some(minutes), Some(hours)) if minutes.floor_to(HOUR_MS) <= hours => Some(minutes),
-        (minutes, hours) => hours.or(minutes),
     }
 }
 

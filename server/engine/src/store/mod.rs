@@ -86,6 +86,20 @@ pub struct HistoryStart {
     pub minutes: Option<Timestamp>,
     /// The oldest hour.
     pub hours: Option<Timestamp>,
+    /// Where measuring here began: what is older was imported or generated.
+    pub measured: Option<Timestamp>,
+}
+
+impl HistoryStart {
+    /// The oldest moment of all.
+    #[must_use]
+    pub fn earliest(&self) -> Option<Timestamp> {
+        match (self.minutes, self.hours) {
+            // An hour's row is dated to its beginning, also where the first measurement came later.
+            (Some(minutes), Some(hours)) if minutes.floor_to(HOUR_MS) <= hours => Some(minutes),
+            (minutes, hours) => hours.or(minutes),
+        }
+    }
 }
 
 /// How long history is kept.

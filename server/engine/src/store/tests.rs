@@ -129,7 +129,7 @@ async fn retention_prunes_each_kind_at_its_age() {
         // Two minutes, one hour, one event, one audit row, one ended operation.
         assert_eq!(upkeep, Upkeep { rows_pruned: 6, unfinished: false });
         let (minutes, hours) = (Some(NOON.plus_millis(3 * DAY_MS)), Some(NOON.plus_millis(DAY_MS)));
-        assert_eq!(store.history_start(&orders()).await.unwrap(), HistoryStart { minutes, hours });
+        assert_eq!(store.history_start(&orders()).await.unwrap(), HistoryStart { minutes, hours, measured: hours });
         let query = EventQuery { limit: 10, ..EventQuery::default() };
         assert_eq!(store.events(&query).await.unwrap(), [kept]);
         assert_eq!(store.audit(0, 10).await.unwrap().1, 0);

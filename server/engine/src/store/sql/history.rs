@@ -197,12 +197,14 @@ pub async fn start(database: &Database, target: &TargetId) -> Result<HistoryStar
     );
     let mut rows = database.read(query.bind(target.as_str())).await?;
     let row = rows.first_mut().ok_or(sqlx::Error::RowNotFound)?;
-    let measured = HistoryStart { minutes: row.maybe_int()?.map(Timestamp), hours: row.maybe_int()?.map(Timestamp) };
+    let mut oldest = || Ok::<_, StoreError>(row.maybe_int()?.map(Timestamp));
+    let measured = HistoryStart { minutes: oldest()?, hours: oldest()?, measured: None };
     let imported = imports::start(database, target).await?;
     let older = |one: Option<Timestamp>, other: Option<Timestamp>| one.into_iter().chain(other).min();
     Ok(HistoryStart {
         minutes: older(measured.minutes, imported.minutes),
         hours: older(measured.hours, imported.hours),
+        measured: measured.earliest(),
     })
 }
 

@@ -104,7 +104,8 @@ pub async fn start(database: &Database, target: &TargetId) -> Result<HistoryStar
     );
     let mut rows = database.read(query.bind(target.as_str())).await?;
     let row = rows.first_mut().ok_or(sqlx::Error::RowNotFound)?;
-    Ok(HistoryStart { minutes: row.maybe_int()?.map(Timestamp), hours: row.maybe_int()?.map(Timestamp) })
+    let mut oldest = || Ok::<_, StoreError>(row.maybe_int()?.map(Timestamp));
+    Ok(HistoryStart { minutes: oldest()?, hours: oldest()?, measured: None })
 }
 
 macro_rules! known {
