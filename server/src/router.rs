@@ -66,7 +66,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         viewer(routes!(metrics::current)),
         viewer(routes!(metrics::catalogue)),
         viewer(routes!(history::history)).also(&["/metrics/history"]).cached(COSTLY),
-        viewer(routes!(trends::csv)).cached(COSTLY),
+        viewer(routes!(trends::csv)),
         viewer(routes!(transfer::export)),
         admin(routes!(transfer::import)),
         viewer(routes!(transfer::storage)).cached(COSTLY),

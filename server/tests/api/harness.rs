@@ -269,3 +269,13 @@ fn bundle() -> tempfile::TempDir {
     std::fs::write(folder.path().join("assets/main-0123.css"), "body{}").unwrap();
     folder
 }
+
+/// A path of an endpoint with what it cannot do without.
+pub fn askable(path: &str) -> String {
+    let path = path.replace("{resource}", "connections");
+    match path.rsplit('/').next() {
+        Some("history" | "baseline") => format!("{path}?metric=pool.max"),
+        Some("moment") => format!("{path}?at=now-5m"),
+        _ => path,
+    }
+}

@@ -1,6 +1,6 @@
 //! `/metrics` and what runbooks know below it.
 
-use crate::harness::{Harness, data};
+use crate::harness::{Harness, askable, data};
 use headroom_server::router::endpoints;
 use reqwest::Method;
 
@@ -25,9 +25,8 @@ async fn every_other_path_answers_like_its_canonical_one() {
     let mut compared = 0;
     for endpoint in endpoints().into_iter().filter(|endpoint| endpoint.method == Method::GET) {
         for path in endpoint.also {
-            let query = if endpoint.path.ends_with("/history") { "?metric=database.up" } else { "" };
-            let canonical = harness.get(&format!("{}{query}", endpoint.path)).await;
-            let other = harness.get(&format!("{path}{query}")).await;
+            let canonical = harness.get(&askable(&endpoint.path)).await;
+            let other = harness.get(&askable(path)).await;
             assert_eq!(other.status(), 200, "{path}");
             assert_eq!(other.headers()["content-type"], canonical.headers()["content-type"], "{path}");
             compared += 1;

@@ -1,6 +1,6 @@
 //! Answers that are kept for a moment.
 
-use crate::harness::Harness;
+use crate::harness::{Harness, askable};
 use headroom_server::{endpoint::Endpoint, router::endpoints};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::json;
@@ -47,8 +47,7 @@ fn only_reads_without_a_name_in_their_path_are_kept() {
 async fn every_declared_endpoint_answers_from_what_it_keeps() {
     let (harness, tokens) = Harness::guarded().await;
     for endpoint in endpoints().into_iter().filter(|endpoint| endpoint.cached.is_some()) {
-        let query = if endpoint.path.ends_with("/history") { "?metric=pool.max" } else { "" };
-        let response = kept(&harness, &format!("{}{query}", endpoint.path), Some(&tokens.viewer)).await;
+        let response = kept(&harness, &askable(&endpoint.path), Some(&tokens.viewer)).await;
         assert_eq!(response.headers()["content-type"], "application/json", "{}", endpoint.path);
         assert!(response.headers()["age"].to_str().unwrap().parse::<u64>().unwrap() <= 5);
         // The same conventions as any other answer.

@@ -157,7 +157,7 @@ impl History {
         if let Some(((oldest, newest), _)) = span {
             let only_memory = match &start {
                 Ok(start) => {
-                    // Up to an hour the detail of what is measured says more than what was brought from elsewhere.
+                    // Generated points do not take the detail away from what is measured.
                     let is_short = range.millis() <= HOUR_MS && range.to > oldest;
                     let begins = if is_short { start.measured } else { start.earliest() };
                     begins.is_none_or(|at| at >= oldest.floor_to(MINUTE_MS))

@@ -86,7 +86,7 @@ pub struct HistoryStart {
     pub minutes: Option<Timestamp>,
     /// The oldest hour.
     pub hours: Option<Timestamp>,
-    /// Where measuring here began: what is older was imported or generated.
+    /// Where what was measured begins, here or elsewhere: what is older was generated.
     pub measured: Option<Timestamp>,
 }
 

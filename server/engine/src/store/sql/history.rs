@@ -204,7 +204,7 @@ pub async fn start(database: &Database, target: &TargetId) -> Result<HistoryStar
     Ok(HistoryStart {
         minutes: older(measured.minutes, imported.minutes),
         hours: older(measured.hours, imported.hours),
-        measured: measured.earliest(),
+        measured: older(measured.earliest(), imported.measured),
     })
 }
 

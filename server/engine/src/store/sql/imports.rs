@@ -99,13 +99,14 @@ pub async fn touching(database: &Database, target: &TargetId, grid: &Grid) -> Re
 pub async fn start(database: &Database, target: &TargetId) -> Result<HistoryStart, StoreError> {
     // One seek a metric and import, as with what was measured.
     let query = Query::new(
-        "SELECT min((SELECT min(at) FROM imported_minutes WHERE import = i.id AND metric = m.id)), min(i.from_at) \
+        "SELECT min((SELECT min(at) FROM imported_minutes WHERE import = i.id AND metric = m.id)), min(i.from_at), \
+                min(CASE WHEN i.generated THEN NULL ELSE i.from_at END) \
          FROM imports i CROSS JOIN metrics m WHERE i.target = $1 AND i.kept",
     );
     let mut rows = database.read(query.bind(target.as_str())).await?;
     let row = rows.first_mut().ok_or(sqlx::Error::RowNotFound)?;
     let mut oldest = || Ok::<_, StoreError>(row.maybe_int()?.map(Timestamp));
-    Ok(HistoryStart { minutes: oldest()?, hours: oldest()?, measured: None })
+    Ok(HistoryStart { minutes: oldest()?, hours: oldest()?, measured: oldest()? })
 }
 
 macro_rules! known {
