@@ -9,13 +9,17 @@ function close(popover) {
   if (held) popover.querySelector("summary").focus({ preventScroll: true });
 }
 
-// Popovers close when something outside them, or a link inside them, is clicked.
+// Popovers close when something outside them, or a link inside them, is clicked, and on Escape.
 export function install() {
   document.addEventListener("click", ({ target }) => {
     for (const popover of openPopovers()) {
       const inside = popover.contains(target);
       if (!inside || (target.closest("a") && !target.closest("summary"))) close(popover);
     }
+  });
+  // What lies on top is closed first, and alone; an open dialog closes by itself.
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !isDialogOpen() && closePopover()) event.preventDefault();
   });
 }
 
@@ -56,6 +60,15 @@ export function refocus(id) {
   });
 }
 
+// Once the page is drawn again: brings a heading into view and begins reading there.
+export function showHeading(id) {
+  requestAnimationFrame(() => {
+    const heading = document.getElementById(id);
+    heading?.focus({ preventScroll: true });
+    heading?.closest("section").scrollIntoView({ block: "nearest" });
+  });
+}
+
 const KEYS_OFF = "headroom_keys=off";
 
 export const keysWork = () => !document.cookie.split("; ").includes(KEYS_OFF);
@@ -88,6 +101,9 @@ export async function setTheme(theme) {
   const answer = await fetch("/theme", { method: "POST", body, redirect: "manual", keepalive: true }).catch(() => null);
   return answer !== null && (answer.ok || answer.type === "opaqueredirect");
 }
+
+// Whether the focus is in something that the arrow keys scroll.
+export const scrollsSideways = () => document.activeElement?.closest(".scroll-x, .points")?.matches("[tabindex]") ?? false;
 
 export const nothingFocused = () => !document.activeElement?.closest("a, button, summary, input, select, textarea, [tabindex='0']");
 

@@ -4,7 +4,7 @@ use headroom_model::{
     Timestamp,
     range::{self, DEFAULT_FROM, DEFAULT_TO, PRESETS, RangeError, Resolved},
     share::Share,
-    trends::{HIDE, WITHOUT},
+    trends::{HIDE, TABLE, USUAL, WITHOUT},
 };
 use leptos_router::{location::Url, params::ParamsMap};
 
@@ -108,11 +108,12 @@ pub fn href(path: &str, query: &ParamsMap, changes: &[(&'static str, Option<&str
     out
 }
 
-/// The link to a snapshot: what is hidden in the view it was taken of is hidden there at first.
+/// The link to a snapshot: what the view it was taken of hides, or shows besides, is so there at first.
 #[must_use]
 pub fn snapshot(share: &Share) -> String {
     let view = parse(&share.view);
-    let kept: ParamsMap = [HIDE, WITHOUT].into_iter().filter_map(|key| Some((key, view.get(key)?))).collect();
+    let kept: ParamsMap =
+        [HIDE, WITHOUT, USUAL, TABLE].into_iter().filter_map(|key| Some((key, view.get(key)?))).collect();
     href(&share.id.path(), &kept, &[])
 }
 

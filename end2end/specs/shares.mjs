@@ -15,14 +15,6 @@ const METRICS = "m=database.connections/database.queries";
 
 // The state of the console that this spec ages while it rests.
 const sqlite = (sql) => execFileSync("sqlite3", [join(site.work, "shares", "headroom.sqlite"), sql], { encoding: "utf8" });
-const hasSqlite = (() => {
-  try {
-    execFileSync("sqlite3", ["--version"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-})();
 
 let guarded;
 let wiki;
@@ -135,27 +127,25 @@ test("a snapshot opens for strangers, pruned, with its target gone; then it is r
     await maker.goto(path);
     return snapshot(maker, { lifetime: "1 day" });
   })();
-  if (hasSqlite) {
-    await guarded.stop();
-    sqlite("DELETE FROM minutes; DELETE FROM hours;");
-    sqlite(`UPDATE shares SET expires_at = created_at + 1 WHERE id = '${new URL(short).pathname.slice(3)}'`);
-    const dead = `postgres://nobody@127.0.0.1:${await freePort()}/none`;
-    writeFileSync(
-      guarded.file,
-      `[[targets]]\nid = "other"\ndatabase_url = "${dead}"\n[share]\nembed_origins = ["${wiki}"]\n`,
-      { mode: 0o600 },
-    );
-    await guarded.start();
-    for (const javaScript of [true, false]) {
-      const later = await open(t, at, { base: guarded.url, javaScript });
-      assert.equal(later.answer.status(), 200);
-      assert.deepEqual(await figures(later), shown, "the points as they were");
-      assert.ok((await lines(later)) >= 2);
-    }
-    const expired = await open(t, short.slice(guarded.url.length), { base: guarded.url });
-    assert.equal(expired.answer.status(), 410);
-    await expired.getByRole("heading", { name: "This snapshot has expired" }).waitFor();
+  await guarded.stop();
+  sqlite("DELETE FROM minutes; DELETE FROM hours;");
+  sqlite(`UPDATE shares SET expires_at = created_at + 1 WHERE id = '${new URL(short).pathname.slice(3)}'`);
+  const dead = `postgres://nobody@127.0.0.1:${await freePort()}/none`;
+  writeFileSync(
+    guarded.file,
+    `[[targets]]\nid = "other"\ndatabase_url = "${dead}"\n[share]\nembed_origins = ["${wiki}"]\n`,
+    { mode: 0o600 },
+  );
+  await guarded.start();
+  for (const javaScript of [true, false]) {
+    const later = await open(t, at, { base: guarded.url, javaScript });
+    assert.equal(later.answer.status(), 200);
+    assert.deepEqual(await figures(later), shown, "the points as they were");
+    assert.ok((await lines(later)) >= 2);
   }
+  const expired = await open(t, short.slice(guarded.url.length), { base: guarded.url });
+  assert.equal(expired.answer.status(), 410);
+  await expired.getByRole("heading", { name: "This snapshot has expired" }).waitFor();
 
   // Embedded by a page that may, and by one that asks for the whole page.
   const embedding = await open(t, `/?of=${encodeURIComponent(`${link}?embed=1`)}`, { base: wiki });

@@ -29,6 +29,12 @@ pub fn days_of(months: u32) -> u32 {
     (f64::from(months) * 30.4375).round().clamp(1.0, f64::from(MAX_HORIZON_DAYS)) as u32
 }
 
+/// The months that so many days are nearest to.
+#[must_use]
+pub fn months_of(days: u32) -> u32 {
+    (f64::from(days) / 30.4375).round().clamp(f64::from(*MONTHS.start()), f64::from(*MONTHS.end())) as u32
+}
+
 macro_rules! resources {
     ($($variant:ident = $id:literal, $name:literal, $what:literal;)+) => {
         /// What can run out.
@@ -667,6 +673,8 @@ mod tests {
         }
         assert_eq!(Resource::parse("disk"), None);
         assert_eq!((days_of(1), days_of(6), days_of(24)), (30, 183, 731));
+        assert!((1..=24).all(|months| months_of(days_of(months)) == months));
+        assert_eq!((months_of(30), months_of(60), months_of(180), months_of(365), months_of(731)), (1, 2, 6, 12, 24));
     }
 
     #[test]

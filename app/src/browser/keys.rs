@@ -39,10 +39,6 @@ pub fn run(frame: Frame) {
         if page::isDialogOpen() {
             return;
         }
-        if key == "Escape" {
-            page::closePopover();
-            return;
-        }
         if event.repeat() || !is_free(&event) {
             return;
         }

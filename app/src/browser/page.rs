@@ -5,10 +5,14 @@ use wasm_bindgen::prelude::*;
 #[wasm_bindgen(module = "/js/page.js")]
 #[expect(non_snake_case, reason = "the names of the JavaScript functions")]
 extern "C" {
-    /// Closes popovers on clicks outside; once a page.
+    /// Closes popovers on clicks outside and on Escape; once a page.
     pub fn install();
     /// Closes the topmost popover; whether there was one.
     pub fn closePopover() -> bool;
+    /// Brings the section of a heading with this id into view and begins reading there.
+    pub fn showHeading(id: &str);
+    /// Whether the focus is in something that the arrow keys scroll.
+    pub fn scrollsSideways() -> bool;
     /// Opens or closes the popover with this id.
     pub fn togglePopover(id: &str);
     /// Opens a dialog as modal.

@@ -120,8 +120,9 @@ impl Known for TrendsData {
     }
 
     fn is_due(&self, read_ago_ms: i64) -> bool {
-        // Only the server knows the newest points of a stretch that is compared.
-        self.compare != Compare::None && read_ago_ms >= (self.range.millis() / 60).max(30_000)
+        // Only the server knows the newest points of a stretch that is compared, and what is usual.
+        (self.compare != Compare::None || !self.baselines.is_empty())
+            && read_ago_ms >= (self.range.millis() / 60).max(30_000)
     }
 }
 

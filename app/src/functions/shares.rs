@@ -25,6 +25,7 @@ pub async fn create_share(
     use crate::context::{PageContext, is_plain_form};
     use headroom_model::share::NewShare;
     let context = PageContext::require(headroom_model::Role::Viewer)?;
+    headroom_engine::shares::may_make(audience, context.actor.role)?;
     let new = NewShare { view, title, audience, lifetime };
     let snapshot = make::snapshot(&context.console, new).await?;
     let share = headroom_engine::shares::create(&context.console, snapshot, &context.asks(None)?).await?;
@@ -119,6 +120,8 @@ mod make {
         let mut data = read_trends(console, target, &from, &to, &charts, shown.compare, shown.usual).await?;
         data.range.live = false;
         data.unknown.clear();
+        // The window over a longer stretch is not drawn, and nobody chose to share that stretch.
+        data.around = None;
         data.left_out = 0;
         let ends = [data.range.from, data.range.to].map(|at| at.0.to_string());
         let printed = shown.print();
@@ -140,6 +143,10 @@ mod make {
             for event in &mut data.events {
                 event.event.actor = None;
                 event.event.detail = None;
+            }
+            for origin in &mut data.origins {
+                origin.actor.clear();
+                origin.source = "elsewhere".to_owned();
             }
         }
         let points = serde_json::to_vec(&data).map_err(|cause| {

@@ -15,6 +15,7 @@ use crate::{
     operations::{self, Operations},
     pool::PoolError,
     requests::RequestStats,
+    shares::Openings,
     spine::{
         feed::{Feed, Recorder},
         lease::Lease,
@@ -114,6 +115,7 @@ pub struct Console {
     /// When the HTTP latencies were last reset.
     pub(crate) requests_reset_at: Arc<Moment>,
     pub(crate) warmups: Warmups,
+    pub(crate) openings: Arc<Openings>,
     pub(crate) lists: Arc<Lists>,
     /// In configured order; never empty.
     slots: Vec<Arc<Slot>>,
@@ -173,6 +175,7 @@ impl Console {
             capacity: Arc::new(Capacity::new(history.clone(), clock.clone(), &slots)),
             datasets,
             warmups,
+            openings: Arc::default(),
             lists: Arc::default(),
             history,
             moments: Arc::new(Moments::new(store.clone(), clock.clone())),
@@ -206,6 +209,8 @@ impl Console {
         writers.spawn(async move { history.run(stop).await });
         let (moments, stop) = (self.moments.clone(), stop_writers.clone());
         writers.spawn(async move { moments.run(stop).await });
+        let (openings, store, stop) = (self.openings.clone(), self.store.clone(), stop_writers.clone());
+        writers.spawn(async move { openings.run(store, stop).await });
         let readers = Readers {
             clock: self.clock.clone(),
             feed: self.feed.clone(),

@@ -7,11 +7,11 @@
 use crate::{
     actions::Request,
     console::Console,
-    store::{NewAudit, StoreError},
+    store::{NewAudit, ShareOpenings, StateStore, StoreError},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use headroom_model::{
-    Role, TargetId,
+    Role, TargetId, Timestamp,
     event::{EventKind, NewEvent},
     format,
     range::Resolved,
@@ -20,7 +20,13 @@ use headroom_model::{
     },
 };
 use serde_json::json;
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
 
 /// Random bytes of an id.
 const ID_BYTES: usize = ShareId::LENGTH / 4 * 3;
@@ -28,6 +34,12 @@ const ID_BYTES: usize = ShareId::LENGTH / 4 * 3;
 const ZSTD_LEVEL: i32 = 9;
 /// Points after decompression: more than the largest view, and little enough to hold in memory.
 const POINTS_MAX: usize = 16 * 1024 * 1024;
+/// Snapshots whose openings wait to be written, at most.
+const WAITING_MAX: usize = 1000;
+/// How often openings are written.
+const COUNT_EVERY: Duration = Duration::from_secs(2);
+/// How long writing them may take: one that is under way when the console stops, and the last, fit into its stop.
+const COUNT_MAX: Duration = Duration::from_secs(1);
 
 /// Why a snapshot was not made, opened or ended.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +122,15 @@ fn pack(points: &[u8]) -> Result<Vec<u8>, ShareError> {
     if packed.len() > SHARE_BYTES_MAX { Err(ShareError::TooLarge(packed.len())) } else { Ok(packed) }
 }
 
+/// Whether a role may share with an audience: asked before points are read for nothing, and again when they are stored.
+///
+/// # Errors
+/// The role does not suffice.
+pub fn may_make(audience: Audience, role: Role) -> Result<(), ShareError> {
+    let needed = audience.maker();
+    if role < needed { Err(ShareError::Forbidden(needed)) } else { Ok(()) }
+}
+
 /// Makes a snapshot: stored, on record, and on the timeline where it opens for strangers. Once begun it runs to its end,
 /// also when the caller goes away.
 ///
@@ -117,10 +138,7 @@ fn pack(points: &[u8]) -> Result<Vec<u8>, ShareError> {
 /// The role does not suffice for the audience, title or points are refused, too many work already, or the store did not
 /// answer.
 pub async fn create(console: &Arc<Console>, snapshot: Snapshot, request: &Request) -> Result<Share, ShareError> {
-    let needed = snapshot.audience.maker();
-    if request.actor.role < needed {
-        return Err(ShareError::Forbidden(needed));
-    }
+    may_make(snapshot.audience, request.actor.role)?;
     let title = snapshot.title.trim();
     if title.is_empty() || title.chars().count() > SHARE_TITLE_MAX || title.chars().any(char::is_control) {
         return Err(ShareError::Title);
@@ -201,14 +219,55 @@ pub async fn points(console: &Console, share: &Share) -> Result<Vec<u8>, ShareEr
 }
 
 /// Counts that a snapshot was opened. A count is no reason to keep a reader waiting or to refuse them: it is written on the
-/// side, and one that cannot be written is lost.
-pub fn count_opening(console: &Arc<Console>, id: &ShareId) {
-    let (context, id, at) = (console.clone(), id.clone(), console.clock.now());
-    drop(console.spawn_action(async move {
-        if let Err(cause) = context.store.share_opened(&id, at).await {
-            tracing::warn!(%cause, "an opened snapshot was not counted");
+/// side within seconds, and one that cannot be written is lost.
+pub fn count_opening(console: &Console, id: &ShareId) {
+    console.openings.add(id, console.clock.now());
+}
+
+/// Openings that wait to be written. Strangers open snapshots as often as they like, so they cause no write each: an entry
+/// a snapshot, all of them in one write on the console's own cadence.
+#[derive(Default)]
+pub(crate) struct Openings {
+    waiting: Mutex<HashMap<ShareId, ShareOpenings>>,
+}
+
+impl Openings {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<ShareId, ShareOpenings>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, id: &ShareId, at: Timestamp) {
+        let mut waiting = self.waiting();
+        if let Some(entry) = waiting.get_mut(id) {
+            entry.opens = entry.opens.saturating_add(1);
+            entry.last_at = at;
+        } else if waiting.len() < WAITING_MAX {
+            waiting.insert(id.clone(), ShareOpenings { id: id.clone(), opens: 1, last_at: at });
         }
-    }));
+    }
+
+    /// Writes what waits every few seconds, and once more when it is stopped.
+    pub(crate) async fn run(&self, store: Arc<dyn StateStore>, stop: CancellationToken) {
+        let mut ticks = interval(COUNT_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            self.flush(store.as_ref()).await;
+        }
+        self.flush(store.as_ref()).await;
+    }
+
+    async fn flush(&self, store: &dyn StateStore) {
+        let waiting = std::mem::take(&mut *self.waiting());
+        if waiting.is_empty() {
+            return;
+        }
+        let openings: Vec<ShareOpenings> = waiting.into_values().collect();
+        match timeout(COUNT_MAX, store.shares_opened(&openings)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(cause)) => tracing::warn!(%cause, "opened snapshots were not counted"),
+            Err(_) => tracing::warn!("opened snapshots were not counted in time"),
+        }
+    }
 }
 
 /// A page of the snapshots that someone may see: their own, or all for an admin. Newest first, with how many there are.

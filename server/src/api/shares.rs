@@ -16,7 +16,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use headroom_app::functions::snapshot_of;
+use headroom_app::{ErrorCode, functions::snapshot_of};
 use headroom_engine::shares;
 use headroom_model::{
     TargetId, Timestamp,
@@ -104,7 +104,11 @@ pub async fn create(
     caller: Caller,
     JsonBody(new): JsonBody<NewShare>,
 ) -> Result<Response, WebError> {
-    let snapshot = snapshot_of(&web.console, new).await?;
+    shares::may_make(new.audience, caller.actor.role)?;
+    let snapshot = snapshot_of(&web.console, new).await.map_err(|error| match error.code {
+        ErrorCode::Invalid => WebError::field("view", error.message),
+        _ => error.into(),
+    })?;
     let share = ShareEntry::from(shares::create(&web.console, snapshot, &caller.asks(None)).await?);
     let path = share.path.clone();
     Ok((StatusCode::CREATED, [(header::LOCATION, path)], Answer(share)).into_response())

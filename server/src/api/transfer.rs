@@ -185,13 +185,16 @@ pub async fn import(
         importer.give_up().await;
         return Err(error);
     }
-    let report = importer.finish().await?;
-    if report.id.is_some() {
-        let (audit, event) = records(&what, &report, caller.actor.role, caller.origin);
-        web.console.store.add_audit(&audit).await?;
-        web.console.mark(event).await?;
-    }
-    Ok(Answer(report))
+    super::to_its_end(&web.clone(), async move {
+        let report = importer.finish().await?;
+        if report.id.is_some() {
+            let (audit, event) = records(&what, &report, caller.actor.role, caller.origin);
+            web.console.store.add_audit(&audit).await?;
+            web.console.mark(event).await?;
+        }
+        Ok(Answer(report))
+    })
+    .await
 }
 
 async fn feed(importer: &mut Importer, body: Body) -> Result<(), WebError> {

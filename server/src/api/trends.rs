@@ -2,7 +2,7 @@
 
 use crate::{
     http::{
-        error::{Kind, WebError},
+        error::WebError,
         extract::{Params, choose},
     },
     web::Web,
@@ -12,7 +12,7 @@ use axum::{
     http::header::{CONTENT_DISPOSITION, CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
-use headroom_app::{AppError, ErrorCode, functions::read_trends};
+use headroom_app::functions::read_trends;
 use headroom_model::{
     MetricId, Timestamp,
     api::FieldError,
@@ -59,7 +59,7 @@ pub async fn csv(State(web): State<Web>, Params(query): Params<TrendsQuery>) -> 
     });
     let from = query.from.as_deref().unwrap_or(range::DEFAULT_FROM);
     let to = query.to.as_deref().unwrap_or(range::DEFAULT_TO);
-    let data = read_trends(&web.console, target, from, to, &charts, view.compare, false).await.map_err(refused)?;
+    let data = read_trends(&web.console, target, from, to, &charts, view.compare, false).await?;
     let unknown = data.unknown.iter().map(|unknown| {
         let hint = unknown.nearest.map(|metric| format!("; did you mean {metric}?")).unwrap_or_default();
         FieldError { field: CHARTS.into(), reason: format!("\"{}\" is not in the catalogue{hint}", unknown.name) }
@@ -74,14 +74,6 @@ pub async fn csv(State(web): State<Web>, Params(query): Params<TrendsQuery>) -> 
         (CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
     ];
     Ok((headers, rows(&data)).into_response())
-}
-
-fn refused(error: AppError) -> WebError {
-    match error.code {
-        ErrorCode::Invalid => WebError::new(Kind::Invalid, error.message),
-        ErrorCode::Unavailable => WebError::new(Kind::Unavailable, error.message).retry_after(5),
-        _ => WebError::new(Kind::Internal, error.message),
-    }
 }
 
 /// The letters of a name that every file system takes.

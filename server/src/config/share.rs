@@ -27,7 +27,9 @@ pub(super) fn read(root: &Section<'_>) -> Result<ShareSettings, ConfigError> {
 /// must be nothing else.
 fn is_origin(text: &str) -> bool {
     let Ok(url) = url::Url::parse(text) else { return false };
-    !text.contains('*') && matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text
+    !text.contains(['*', ';', ',', '\''])
+        && matches!(url.scheme(), "http" | "https")
+        && url.origin().ascii_serialization() == text
 }
 
 #[cfg(test)]
@@ -50,6 +52,9 @@ mod tests {
             "https://a.example https://b.example",
             "HTTPS://a.example",
             "'self'",
+            "https://a;b.example",
+            "https://a,b.example",
+            "https://a'b.example",
             "",
         ] {
             assert!(!is_origin(text), "{text}");

@@ -139,7 +139,15 @@ impl Shop {
             .context("the datasets of the sample shop cannot be prepared")?;
         let workload = self.traffic(servers, console)?;
         // Ends by itself, or with the demo: it writes in small steps and stops between two of them.
-        let past = past.map(|past| tokio::spawn(past.write(self.stop.clone())));
+        let past = match past {
+            Some(past) => {
+                let watched = servers.target();
+                let sizes =
+                    past::sizes(&watched.database_url).await.context("the sizes of the sample shop cannot be read")?;
+                Some(tokio::spawn(past.write(sizes, self.stop.clone())))
+            }
+            None => None,
+        };
         loop {
             let toggled = tokio::select! {
                 _ = postgres_signal.recv() => servers.toggle_postgres().await,

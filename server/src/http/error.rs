@@ -269,16 +269,18 @@ impl From<ShareError> for WebError {
     }
 }
 
-/// What the pages refuse.
+/// What the pages refuse. Which field an invalid value came in is known where it was read.
 impl From<AppError> for WebError {
     fn from(error: AppError) -> Self {
         let kind = match error.code {
             ErrorCode::Unauthenticated => Kind::Unauthenticated,
             ErrorCode::Forbidden => Kind::Forbidden,
             ErrorCode::NotFound => Kind::UnknownTarget,
-            ErrorCode::Invalid => return WebError::field("view", error.message),
+            ErrorCode::Invalid => Kind::Invalid,
             ErrorCode::Refused => Kind::Conflict,
-            ErrorCode::Unavailable | ErrorCode::Offline => Kind::Unavailable,
+            ErrorCode::Unavailable | ErrorCode::Offline => {
+                return WebError::new(Kind::Unavailable, error.message).retry_after(5);
+            }
             ErrorCode::Internal => return WebError::internal(error),
         };
         WebError::new(kind, error.message)

@@ -26,7 +26,7 @@ pub fn page_policy(nonce: Option<&str>, ancestors: &str) -> String {
     )
 }
 
-/// Adds the headers; a policy that a page set stays.
+/// Adds the headers; a policy that an answer set stays.
 pub async fn secure(request: Request, next: Next) -> Response {
     let is_https = is_https(request.headers());
     let mut response = next.run(request).await;
@@ -38,14 +38,17 @@ pub async fn secure(request: Request, next: Next) -> Response {
     response
 }
 
+/// Who may load an answer into a page of their own.
+pub const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
 /// What every answer says, however it came.
 pub fn close(headers: &mut HeaderMap) {
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(CLOSED));
+    headers.entry(RESOURCE_POLICY).or_insert(HeaderValue::from_static("same-origin"));
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "same-origin"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }

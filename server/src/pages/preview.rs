@@ -5,7 +5,10 @@
 //! is asked for by many at once.
 
 use super::shared;
-use crate::{http::error::WebError, web::Web};
+use crate::{
+    http::{error::WebError, headers::RESOURCE_POLICY},
+    web::Web,
+};
 use axum::{
     body::Bytes,
     extract::State,
@@ -21,7 +24,7 @@ use resvg::{
     usvg::{Options, Tree, fontdb::Database},
 };
 use std::{sync::Arc, time::Duration};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Where the picture of a snapshot lies.
 pub const ROUTE: &str = "/s/{id}/preview.png";
@@ -63,12 +66,13 @@ impl Previews {
         Previews { fonts: Arc::new(fonts), kept, turn: Arc::new(Semaphore::new(1)) }
     }
 
-    /// A drawing as PNG, kept under a name. Whoever waited for the turn takes what was drawn meanwhile.
-    async fn png(&self, name: Option<ShareId>, svg: String) -> Result<Bytes, WebError> {
-        let turn = self.turn.clone().acquire_owned().await.map_err(WebError::internal)?;
-        if let Some(png) = self.kept.get(&name).await {
-            return Ok(png);
-        }
+    /// Waits for the turn. Whoever had it before may have drawn the same, so look again at what is kept.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, WebError> {
+        self.turn.clone().acquire_owned().await.map_err(WebError::internal)
+    }
+
+    /// A drawing as PNG, kept under a name.
+    async fn png(&self, turn: OwnedSemaphorePermit, name: Option<ShareId>, svg: String) -> Result<Bytes, WebError> {
         let fonts = self.fonts.clone();
         let drawn = tokio::task::spawn_blocking(move || {
             let _turn = turn;
@@ -96,8 +100,13 @@ fn draw(svg: &str, fonts: Arc<Database>) -> Result<Bytes, String> {
 }
 
 fn picture(png: Bytes) -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("image/png")), (header::CACHE_CONTROL, CACHE_CONTROL)], png)
-        .into_response()
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("image/png")),
+        (header::CACHE_CONTROL, CACHE_CONTROL),
+        // Chats show it in pages of their own.
+        (RESOURCE_POLICY, HeaderValue::from_static("cross-origin")),
+    ];
+    (headers, png).into_response()
 }
 
 /// The picture without data.
@@ -106,7 +115,11 @@ pub async fn neutral(State(web): State<Web>) -> Result<Response, WebError> {
     if let Some(png) = previews.kept.get(&None).await {
         return Ok(picture(png));
     }
-    previews.png(None, neutral_card()).await.map(picture)
+    let turn = previews.turn().await?;
+    if let Some(png) = previews.kept.get(&None).await {
+        return Ok(picture(png));
+    }
+    previews.png(turn, None, neutral_card()).await.map(picture)
 }
 
 /// The picture of a snapshot. Anyone may ask, so only what anyone may open is drawn; the rest, and what does not exist or
@@ -129,7 +142,20 @@ pub async fn of_share(State(web): State<Web>, uri: Uri) -> Result<Response, WebE
     if let Some(png) = web.previews.kept.get(&name).await {
         return Ok(picture(png));
     }
-    let points = shares::points(&web.console, &share).await?;
+    // Points are read in turn as well: many that ask at once hold them once.
+    let turn = web.previews.turn().await?;
+    if let Some(png) = web.previews.kept.get(&name).await {
+        return Ok(picture(png));
+    }
+    let points = match shares::points(&web.console, &share).await {
+        Ok(points) => points,
+        // It ended since it was found.
+        Err(ShareError::Unknown) => {
+            drop(turn);
+            return neutral(State(web)).await;
+        }
+        Err(error) => return Err(error.into()),
+    };
     let data = serde_json::from_slice(&points).map_err(WebError::internal)?;
-    web.previews.png(name, card(&share, &data)).await.map(picture)
+    web.previews.png(turn, name, card(&share, &data)).await.map(picture)
 }

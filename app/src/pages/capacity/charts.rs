@@ -129,7 +129,8 @@ fn figures(report: &ResourceReport) -> impl IntoView + use<> {
         }
     };
     view! {
-        <table class="legend vh">
+        <div class="vh">
+        <table class="legend">
             <caption>{report.resource.name()}</caption>
             <thead>
                 <tr>
@@ -140,5 +141,6 @@ fn figures(report: &ResourceReport) -> impl IntoView + use<> {
             </thead>
             <tbody>{rows.into_iter().map(row).collect_view()}</tbody>
         </table>
+        </div>
     }
 }

@@ -6,15 +6,13 @@ use crate::components::{
 };
 use headroom_model::{
     Band,
-    capacity::{CapacityView, PlanStep, RESERVE_DAYS},
+    capacity::{CapacityView, PlanStep, RESERVE_DAYS, months_of},
     format,
 };
 use leptos::prelude::*;
 
 /// Where the plan is served as a file.
 const FILE: &str = "/api/v1/capacity/plan";
-/// Days a month, for the API, which counts in months.
-const MONTH_DAYS: u32 = 30;
 
 /// The sheet.
 #[component]
@@ -37,7 +35,7 @@ pub fn ScalingPlan(shown: RwSignal<CapacityView>, target: String) -> impl IntoVi
     let file = move |form: &'static str| {
         let target = target.clone();
         move || {
-            let months = shown.with(|shown| shown.plan.horizon_days.div_ceil(MONTH_DAYS).clamp(1, 24));
+            let months = shown.with(|shown| months_of(shown.plan.horizon_days));
             format!("{FILE}?target={target}&months={months}&format={form}")
         }
     };
@@ -65,7 +63,7 @@ pub fn ScalingPlan(shown: RwSignal<CapacityView>, target: String) -> impl IntoVi
                     }
                 }
             >
-                <div class="scroll-x" tabindex="0" role="region" aria-labelledby="h-plan">
+                <div class="scroll-x" tabindex="0" role="group" aria-label="Steps of the plan">
                     <table class="tbl plain" style="min-inline-size:34rem" aria-labelledby="h-plan">
                         <thead>
                             <tr>

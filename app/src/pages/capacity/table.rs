@@ -23,7 +23,7 @@ pub fn WhatRunsOut(shown: RwSignal<CapacityView>) -> impl IntoView {
                 <h2 id="h-rank">"What runs out first"</h2>
                 <small>"median; the range holds 80 of 100 outcomes"</small>
             </div>
-            <div class="scroll-x" tabindex="0" role="region" aria-labelledby="h-rank">
+            <div class="scroll-x" tabindex="0" role="group" aria-label="Resources, the first to run out on top">
                 <table class="tbl blocks" role="table" style="min-inline-size:56rem" aria-labelledby="h-rank">
                     <thead role="rowgroup">
                         <tr role="row">

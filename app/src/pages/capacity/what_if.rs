@@ -51,8 +51,8 @@ pub fn WhatIf(shown: RwSignal<CapacityView>) -> impl IntoView {
                 {can_ask
                     .then(|| {
                         view! {
-                            <form method="get" action=PATH class="what-if">
-                                {carried("target")}
+                            <form method="get" action=format!("{PATH}#what-if") class="what-if">
+                                {["target", "from", "to", "refresh"].map(carried).into_iter().collect_view()}
                                 {carried(view::DAYS)}
                                 <div class="field">
                                     <label for="if-what">"Resource"</label>

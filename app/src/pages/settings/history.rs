@@ -66,7 +66,7 @@ pub fn History(storage: Storage) -> impl IntoView {
                 <h2 id="h-history">"History"</h2>
             </div>
             <dl class="row-cells figs">{figures}</dl>
-            <div class="scroll-x">
+            <div class="scroll-x" tabindex="0" role="group" aria-label="Retention">
                 <table class="tbl">
                     <caption class="vh">"How long what is kept"</caption>
                     <thead>
@@ -81,7 +81,7 @@ pub fn History(storage: Storage) -> impl IntoView {
                     <tbody>{kept}</tbody>
                 </table>
             </div>
-            <div class="scroll-x">
+            <div class="scroll-x" tabindex="0" role="group" aria-label="Targets">
                 <table class="tbl">
                     <caption class="vh">"Where history begins"</caption>
                     <thead>
@@ -182,7 +182,7 @@ fn Origins(origins: Vec<Origin>, now: Timestamp) -> impl IntoView {
         .collect_view();
     let table = (!is_empty).then(|| {
         view! {
-            <div class="scroll-x">
+            <div class="scroll-x" tabindex="0" role="group" aria-label="Stretches">
                 <table class="tbl" style="min-inline-size:52rem">
                     <caption class="vh">"Imported and generated stretches"</caption>
                     <thead>

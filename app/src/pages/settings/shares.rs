@@ -76,7 +76,7 @@ fn List(answer: Answer, page: Memo<u32>) -> impl IntoView {
     let frame = use_frame();
     let (read, reads) = Reads::begin(answer);
     let (rows, total) = read.unwrap_or_default();
-    let is_empty = rows.is_empty() && reads.error.with_untracked(Option::is_none);
+    let is_empty = total == 0 && rows.is_empty() && reads.error.with_untracked(Option::is_none);
     let rows = RwSignal::new(rows);
     let again = Callback::new(move |()| {
         reads.ask(shares(page.get_untracked()), move |(fresh, _)| rows.set(fresh));
@@ -86,7 +86,7 @@ fn List(answer: Answer, page: Memo<u32>) -> impl IntoView {
         let to = to?;
         let href = frame.link(&path.read(), &[(PAGE, (to > 0).then(|| to.to_string()).as_deref())]);
         Some(view! {
-            <a class="btn s" href=href>
+            <a class="btn s" href=href data-noscroll="">
                 {words}
             </a>
         })
@@ -112,7 +112,7 @@ fn List(answer: Answer, page: Memo<u32>) -> impl IntoView {
     }
     view! {
         <NotRead error=reads.error what="The list could not be read." retry=again/>
-        <div class="scroll-x">
+        <div class="scroll-x" tabindex="0" role="group" aria-label="Links">
             <table class="tbl" style="min-inline-size:56rem">
                 <caption class="vh">"Shared links"</caption>
                 <thead>

@@ -160,9 +160,10 @@ impl Board {
     /// The address of this page with other charts. What the URL leaves to the console is named from here on.
     #[must_use]
     pub fn href_with_charts(&self, change: impl FnOnce(&mut TrendsView)) -> String {
-        let charts = self.charts();
         self.href(|view| {
-            view.charts = charts;
+            if view.charts.is_empty() {
+                view.charts = self.charts();
+            }
             change(view);
         })
     }
@@ -301,7 +302,7 @@ impl Board {
     fn listen(self) {
         use leptos::ev;
         let keys = window_event_listener(ev::keydown, move |event: ev::KeyboardEvent| {
-            if !crate::browser::keys::is_free(&event) {
+            if !crate::browser::keys::is_free(&event) || crate::browser::page::scrollsSideways() {
                 return;
             }
             let points = if event.shift_key() { 10 } else { 1 };

@@ -172,6 +172,9 @@ struct Hand {
     ranges: Memo<Option<(Resolved, Resolved)>>,
     #[cfg(feature = "hydrate")]
     grip: StoredValue<Option<Grip>>,
+    /// Where it was pressed.
+    #[cfg(feature = "hydrate")]
+    begun: StoredValue<f64>,
     #[cfg(feature = "hydrate")]
     board: super::board::Board,
 }
@@ -191,7 +194,7 @@ impl Hand {
 impl Hand {
     fn new(dragged: RwSignal<Option<(f64, f64)>>, ranges: Memo<Option<(Resolved, Resolved)>>) -> Self {
         let board = use_board();
-        Hand { dragged, ranges, grip: StoredValue::new(None), board }
+        Hand { dragged, ranges, grip: StoredValue::new(None), begun: StoredValue::new(0.0), board }
     }
 
     fn down(self, event: &ev::PointerEvent) {
@@ -206,6 +209,7 @@ impl Hand {
             () => Grip::End(share),
         };
         self.grip.set_value(Some(grip));
+        self.begun.set_value(share);
         let _ = element.set_pointer_capture(event.pointer_id());
     }
 
@@ -225,6 +229,12 @@ impl Hand {
     }
 
     fn up(self, event: &ev::PointerEvent) {
+        let begun = self.begun.get_value();
+        let is_click = super::board::place(event)
+            .is_some_and(|(share, width, _)| (share - begun).abs() * width < super::row::DRAG_PX);
+        if is_click {
+            return self.cancel();
+        }
         self.moved(event);
         self.grip.set_value(None);
         let (Some(stretch), Some((_, around))) = (self.dragged.get_untracked(), self.ranges.get_untracked()) else {

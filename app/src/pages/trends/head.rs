@@ -79,12 +79,16 @@ pub fn Head() -> impl IntoView {
                     <Glyph icon=Icon::Download small=true/>
                     "CSV"
                 </a>
-                <Show when=move || frame.alive.get()>
-                    <button type="button" class="btn" on:click=picture>
-                        <Glyph icon=Icon::Download small=true/>
-                        "PNG"
-                    </button>
-                </Show>
+                // Its place is kept until the browser can draw it.
+                <button
+                    type="button"
+                    class="btn"
+                    style:visibility=move || if frame.alive.get() { "visible" } else { "hidden" }
+                    on:click=picture
+                >
+                    <Glyph icon=Icon::Download small=true/>
+                    "PNG"
+                </button>
             </div>
         </div>
     }

@@ -159,7 +159,8 @@ pub fn Lane() -> impl IntoView {
     };
     let at = move || match board.cursor.get() {
         Some(at) => format!("Cursor at {}. ", at_words(at, step.get(), day.get())),
-        None => "Point at a chart, or press a key: ".to_owned(),
+        None if frame.alive.get() => "Point at a chart, or press a key: ".to_owned(),
+        None => String::new(),
     };
     view! {
         <div class="row-cells trend lane-row">
@@ -173,7 +174,11 @@ pub fn Lane() -> impl IntoView {
                 <OriginNote origins now=frame.now/>
             </div>
             <div class="cell note">
-                {at} <kbd>"←"</kbd> " " <kbd>"→"</kbd> {move || if board.cursor.get().is_some() { " move it" } else { "" }}
+                {at}
+                <span style:visibility=move || if frame.alive.get() { "visible" } else { "hidden" }>
+                    <kbd>"←"</kbd> " " <kbd>"→"</kbd>
+                    {move || if board.cursor.get().is_some() { " move it" } else { "" }}
+                </span>
             </div>
         </div>
     }

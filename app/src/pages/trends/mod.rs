@@ -173,10 +173,13 @@ fn Loaded(
     let present = Present::new(present.live);
     let present_reads = Reads::new(None);
     let past = Past::over(move |range| read(target.try_get_value(), range, frame.query.with_untracked(asked)), past);
+    let at = Memo::new(move |_| frame.query.with(opened));
+    let drill = Drill::new(target, at.into(), minute);
     let read_all = move || {
         let Some(target) = target.try_get_value() else { return };
         present_reads.ask(overview(Some(target)), move |answer| present.known.set(answer.live));
         past.read();
+        drill.read();
     };
     let retry = Callback::new(move |()| read_all());
     // Runs in the browser only: effects do not run on the server.
@@ -185,8 +188,6 @@ fn Loaded(
     let refreshes = Memo::new(move |_| frame.feed.refreshes.get());
     Effect::watch(move || refreshes.get(), move |_, _, _| read_all(), false);
     past.follow(present);
-    let at = Memo::new(move |_| frame.query.with(opened));
-    let drill = Drill::new(target, at.into(), minute);
     drill.follow();
     let embedded = Memo::new(move |_| frame.query.with(url::embedded));
     let stale = Signal::derive(move || present.is_stale());

@@ -30,6 +30,8 @@ use leptos::prelude::*;
 /// The page that this lies on.
 const PATH: &str = "/trends";
 const MINUTE_MS: i64 = 60_000;
+/// The id of the sheet's heading.
+const HEADING: &str = "h-moment";
 /// What surrounds a minute on the Overview that is linked to.
 const AROUND_MS: i64 = 15 * MINUTE_MS;
 
@@ -69,9 +71,28 @@ impl Drill {
         let minute = Memo::new(move |_| self.at.get().map(|at| at.floor_to(MINUTE_MS)));
         Effect::watch(
             move || minute.get(),
-            move |_, _, _| {
+            move |minute, before, _| {
                 self.reads.error.set(None);
                 self.read();
+                // It opens below the charts, out of sight.
+                #[cfg(feature = "hydrate")]
+                if minute.is_some() && before.copied().flatten().is_none() {
+                    crate::browser::page::showHeading(HEADING);
+                }
+                #[cfg(not(feature = "hydrate"))]
+                let _ = (minute, before);
+            },
+            false,
+        );
+        // A minute that still runs is read once more when it has ended.
+        let now = use_frame().now;
+        let clock = Memo::new(move |_| now.get().floor_to(MINUTE_MS));
+        Effect::watch(
+            move || clock.get(),
+            move |_, _, _| {
+                if self.moment.with_untracked(|moment| moment.as_ref().is_some_and(|moment| moment.open)) {
+                    self.read();
+                }
             },
             false,
         );
@@ -92,7 +113,7 @@ pub fn MomentSheet(drill: Drill) -> impl IntoView {
     close_on_escape(drill);
     view! {
         <Show when=move || is_open.get()>
-            <section class="sheet moment" id="moment" aria-labelledby="h-moment">
+            <section class="sheet moment" id="moment" aria-labelledby=HEADING>
                 <Head drill/>
                 {move || match (drill.open(), drill.reads.error.get()) {
                     (Some(moment), _) => view! { <Found moment/> }.into_any(),
@@ -119,9 +140,8 @@ fn close_on_escape(drill: Drill) {
     use crate::{browser::page, layout::go};
     let (frame, navigate) = (use_frame(), go());
     let listener = window_event_listener(leptos::ev::keydown, move |event: leptos::ev::KeyboardEvent| {
-        // What lies on top is closed first.
-        let covered =
-            || page::isDialogOpen() || document().query_selector("details[open].pop").ok().flatten().is_some();
+        // What lies on top is closed first: a popover has taken the key then.
+        let covered = || event.default_prevented() || page::isDialogOpen();
         if event.key() == "Escape" && drill.at.get_untracked().is_some() && !covered() {
             navigate(&untrack(|| frame.link(PATH, &[(AT, None)])), true);
         }
@@ -148,7 +168,7 @@ fn Head(drill: Drill) -> impl IntoView {
     };
     view! {
         <div class="cell-head cell">
-            <h2 id="h-moment" tabindex="-1">
+            <h2 id=HEADING tabindex="-1">
                 "What ran at "
                 <time datetime=move || at.get().to_rfc3339()>{move || format::clock(at.get())}</time>
             </h2>

@@ -256,7 +256,7 @@ fn Add(charts: Memo<Vec<Vec<MetricId>>>) -> impl IntoView {
                     </Show>
                     <div class="list" tabindex="-1">
                         <section aria-label="Together">
-                            <h3>"Together"</h3>
+                            <h2>"Together"</h2>
                             <ul>{together()}</ul>
                         </section>
                         {COMPONENTS
@@ -265,7 +265,7 @@ fn Add(charts: Memo<Vec<Vec<MetricId>>>) -> impl IntoView {
                             .map(|component| {
                                 view! {
                                     <section aria-label=component.name()>
-                                        <h3>{component.name()}</h3>
+                                        <h2>{component.name()}</h2>
                                         <ul>{single(component)}</ul>
                                     </section>
                                 }

@@ -20,7 +20,7 @@ use leptos::{ev, prelude::*};
 const DAY_MS: i64 = 24 * 3_600_000;
 /// Shorter drags are clicks, in pixels.
 #[cfg(feature = "hydrate")]
-const DRAG_PX: f64 = 8.0;
+pub(super) const DRAG_PX: f64 = 8.0;
 
 /// A column of the legend.
 type Column = (&'static str, fn(&Summary) -> f64);
@@ -216,16 +216,16 @@ impl Pointer {
     }
 
     fn up(self, event: &ev::PointerEvent) {
-        let Some((share, ..)) = place(event) else { return };
-        if self.start.try_update_value(Option::take).flatten().is_none() {
-            return;
-        }
+        let Some((share, width, _)) = place(event) else { return };
+        let Some(from) = self.start.try_update_value(Option::take).flatten() else { return };
         match self.board.selection.get_untracked() {
             Some(stretch) => {
                 self.board.selection.set(None);
                 self.board.zoom(stretch);
             }
-            None => self.board.open(self.board.moment_at(share)),
+            // A finger that slides along reads values.
+            None if (share - from).abs() * width < DRAG_PX => self.board.open(self.board.moment_at(share)),
+            None => {}
         }
     }
 

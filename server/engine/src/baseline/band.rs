@@ -238,7 +238,7 @@ fn levels(means: &[Option<f64>]) -> Vec<Option<f64>> {
             let place = week.partition_point(|other| *other < value);
             week.insert(place, value);
         }
-        if let Some(gone) = hour.checked_sub(WEEK - 1).and_then(|hour| means.get(hour).copied().flatten()) {
+        if let Some(gone) = hour.checked_sub(WEEK).and_then(|hour| means.get(hour).copied().flatten()) {
             let place = week.partition_point(|other| *other < gone);
             week.remove(place);
         }

@@ -125,11 +125,20 @@ impl Console {
         let grid = Grid { from, step_ms: HOUR_MS, slots };
         let columns =
             if metrics.is_empty() { Vec::new() } else { self.history.tallies(target, &metrics, &grid).await? };
-        let mut columns = columns.iter();
-        let mut hours = |series: &Series| match span_ms(series) <= LONGEST_MS {
-            true => columns.next().map_or(&[][..], Vec::as_slice),
-            false => &[],
-        };
-        Ok(shown.iter().map(|series| baseline(series, Hours { from, tallies: hours(series) })).collect())
+        let shown = shown.to_vec();
+        // Some milliseconds a metric: not on a thread that others wait for.
+        let bands = tokio::task::spawn_blocking(move || {
+            let mut columns = columns.iter();
+            let mut hours = |series: &Series| match span_ms(series) <= LONGEST_MS {
+                true => columns.next().map_or(&[][..], Vec::as_slice),
+                false => &[],
+            };
+            shown.iter().map(|series| baseline(series, Hours { from, tallies: hours(series) })).collect()
+        });
+        // It ends early only with the process.
+        Ok(bands.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "usual bands could not be computed");
+            Vec::new()
+        }))
     }
 }

@@ -210,13 +210,7 @@ impl History {
         let (from, to) = (from.floor_to(HOUR_MS), to.floor_to(HOUR_MS));
         let slots = usize::try_from((to.0 - from.0) / HOUR_MS).unwrap_or(0);
         let grid = Grid { from, step_ms: HOUR_MS, slots };
-        let _steady = self.handover.read().await;
-        let mut columns = self.store.tallies(target, metrics, &grid).await?;
-        self.with(target, |track| {
-            for (metric, column) in metrics.iter().zip(&mut columns) {
-                track.pending.merge_into(*metric, &grid, column);
-            }
-        });
+        let columns = self.tallies(target, metrics, &grid).await?;
         Ok(Hours { grid, metrics: metrics.to_vec(), columns })
     }
 

@@ -12,7 +12,7 @@ mod view;
 
 use crate::{
     clock::Clock,
-    collect::Observation,
+    collect::{COLLECT_BUDGET, Observation},
     history::LAST_FLUSH,
     store::{HOUR_MS, MINUTE_MS, MomentRow, StateStore, StoreError},
 };
@@ -184,7 +184,9 @@ impl Moments {
             self.tracks.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
         for target in targets {
             let dropped = self.with(&target, |track| {
-                let has_ended = |open: &Minute| all || open.at.plus_millis(MINUTE_MS) <= now;
+                // A collection that began in the minute may end after it.
+                let late = i64::try_from(COLLECT_BUDGET.as_millis()).unwrap_or(i64::MAX);
+                let has_ended = |open: &Minute| all || open.at.plus_millis(MINUTE_MS + late) <= now;
                 if track.open.as_ref().is_some_and(has_ended) { track.end() } else { None }
             });
             report_lost(&target, dropped.flatten());

@@ -330,6 +330,17 @@ pub struct MomentsSize {
     pub bytes: u64,
 }
 
+/// How often a snapshot was opened since it was last written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShareOpenings {
+    /// Which.
+    pub id: ShareId,
+    /// How often.
+    pub opens: u32,
+    /// When last.
+    pub last_at: Timestamp,
+}
+
 /// The state store. All methods are safe to cancel: each is one statement or one transaction.
 #[async_trait]
 pub trait StateStore: Send + Sync + 'static {
@@ -461,8 +472,8 @@ pub trait StateStore: Send + Sync + 'static {
     async fn shares(&self, maker: Option<&str>, offset: u64, limit: u32) -> Result<(Vec<Share>, u64), StoreError>;
     /// Ends a snapshot and drops its points; false when there is none or it was revoked before.
     async fn revoke_share(&self, id: &ShareId, by: &str, at: Timestamp) -> Result<bool, StoreError>;
-    /// Counts that a snapshot was opened.
-    async fn share_opened(&self, id: &ShareId, at: Timestamp) -> Result<(), StoreError>;
+    /// Counts that snapshots were opened: all of them, or none.
+    async fn shares_opened(&self, openings: &[ShareOpenings]) -> Result<(), StoreError>;
 
     /// Puts these keys in place of the remembered ones of a dataset; at most [`HOT_KEYS_MAX`].
     async fn save_hot_keys(&self, target: &TargetId, dataset: &str, keys: &[HotKey]) -> Result<(), StoreError>;

@@ -483,7 +483,8 @@ async fn shares_are_kept_counted_revoked_and_forgotten() {
         assert_eq!(store.shares(None, 1, 1).await.unwrap(), (vec![first.clone()], 2));
 
         for minute in [5, 7] {
-            store.share_opened(&first.id, NOON.plus_millis(minute * MINUTE_MS)).await.unwrap();
+            let last_at = NOON.plus_millis(minute * MINUTE_MS);
+            store.shares_opened(&[ShareOpenings { id: first.id.clone(), opens: 1, last_at }]).await.unwrap();
         }
         let at = NOON.plus_millis(HOUR_MS);
         assert!(store.revoke_share(&first.id, "cem", at).await.unwrap());

@@ -13,6 +13,7 @@ use headroom_engine::{
 use headroom_model::{MetricId, TargetId, Timestamp, metric::Kind, origin::Origin, range::Resolved};
 use plan::{DAY, HOUR, MINUTE, Plan};
 use shape::FIGURES;
+use sqlx::{Connection, PgConnection};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,25 @@ const SOURCE: &str = "the demo";
 const FIGURES_WITHIN: Duration = Duration::from_secs(60);
 /// Figures that must be there before the year can end at them.
 const ANCHORS: [MetricId; 3] = [MetricId::DatabaseSize, MetricId::Queries, MetricId::Connections];
+
+/// Sizes of the loaded shop. The console measures sizes once a minute, so the first ones it has are of an empty database.
+pub type Sizes = BTreeMap<MetricId, f64>;
+
+/// Measures them, as the role that watches.
+///
+/// # Errors
+/// The server cannot be reached or refuses the statement.
+pub async fn sizes(url: &str) -> Result<Sizes, sqlx::Error> {
+    let mut connection = PgConnection::connect(url).await?;
+    let sql = "SELECT pg_database_size(current_database())::float8, \
+                      (SELECT max(pg_total_relation_size(relid)) FROM pg_stat_user_tables)::float8, \
+                      (SELECT sum(size) FROM pg_ls_waldir())::float8";
+    let (database, table, wal): (f64, Option<f64>, Option<f64>) =
+        sqlx::query_as(sql).fetch_one(&mut connection).await?;
+    connection.close().await?;
+    let known = [(MetricId::DatabaseSize, Some(database)), (MetricId::LargestTable, table), (MetricId::WalSize, wal)];
+    Ok(known.into_iter().filter_map(|(metric, size)| Some((metric, size?))).collect())
+}
 
 /// The generated year of a demo.
 pub struct Past {
@@ -65,15 +85,17 @@ impl Past {
         Ok(Some(past))
     }
 
-    /// Writes it, until told to stop. What was begun and not ended is cleared away like any import.
-    pub async fn write(self, stop: CancellationToken) {
-        if let Some(Err(error)) = stop.run_until_cancelled(self.run()).await {
+    /// Writes it, until told to stop. What was begun and not ended is cleared away like any import. `sizes` are those of the
+    /// loaded shop.
+    pub async fn write(self, sizes: Sizes, stop: CancellationToken) {
+        if let Some(Err(error)) = stop.run_until_cancelled(self.run(&sizes)).await {
             tracing::warn!(%error, "the demo's past was not generated");
         }
     }
 
-    async fn run(&self) -> Result<(), StoreError> {
-        let last = self.last().await?;
+    async fn run(&self, sizes: &Sizes) -> Result<(), StoreError> {
+        let mut last = self.last().await?;
+        last.extend(sizes);
         if self.there.is_empty() {
             self.bring(&last, self.plan.start(), HOUR).await?;
         }

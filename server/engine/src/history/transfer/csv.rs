@@ -1,6 +1,6 @@
 //! Comma-separated values (RFC 4180, without line breaks inside quotes): one metric a line, or one a column.
 
-use super::{Entry, Format, Rollup, Take, moment, number, shown, step};
+use super::{Entry, Rollup, Take, moment, number, shown, step};
 use std::borrow::Cow;
 
 /// Columns at most.
@@ -66,7 +66,7 @@ impl Columns {
         let mut entry = |name: &str, rollup: Rollup, value: Option<f64>| match rollup.tally(value)? {
             Some(tally) => {
                 let step = rollup.step;
-                take(Entry { name, series: name, target: None, at, tally, step, format: Format::Csv })
+                take(Entry { name, series: name, target: None, at, tally, step })
             }
             None => Ok(()),
         };

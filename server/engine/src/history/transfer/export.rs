@@ -32,11 +32,13 @@ pub struct Export {
 }
 
 impl Export {
-    /// Begins.
+    /// Begins. What is asked for beyond what can be there is left out: before what is kept, and later than in an hour.
     ///
     /// # Errors
     /// The store did not answer.
-    pub async fn start(self, history: Arc<History>) -> Result<Exported, StoreError> {
+    pub async fn start(mut self, history: Arc<History>) -> Result<Exported, StoreError> {
+        // A far end would cost a query a piece, all of them for nothing.
+        self.to = self.to.min(history.clock.now().plus_millis(HOUR_MS));
         let start = history.start(&self.target).await?;
         let oldest = |kept: Option<Timestamp>, step_ms| kept.map(|kept| kept.max(self.from).floor_to(step_ms));
         let (minutes, hours) = (oldest(start.minutes, MINUTE_MS), oldest(start.hours.or(start.minutes), HOUR_MS));

@@ -369,7 +369,7 @@ impl Sorter {
             self.skipped.other_target += 1;
             return Ok(());
         }
-        let tally = if named.is_cumulative && entry.format == Format::Prometheus {
+        let tally = if named.is_cumulative {
             match self.increase(entry)? {
                 Some(increase) => Tally::of(increase / named.factor),
                 None => return Ok(()),

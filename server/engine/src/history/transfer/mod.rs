@@ -118,8 +118,6 @@ pub struct Entry<'a> {
     pub tally: Tally,
     /// What the point stands for.
     pub step: Step,
-    /// How the file is written.
-    pub format: Format,
 }
 
 /// Why a file cannot be read: the line, and what is wrong with it.

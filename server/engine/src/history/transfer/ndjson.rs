@@ -1,6 +1,6 @@
 //! One JSON object a line.
 
-use super::{Entry, Format, Rollup, Take, moment, number, shown, step};
+use super::{Entry, Rollup, Take, moment, number, shown, step};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -43,9 +43,7 @@ pub fn read(line: &str, take: &mut Take<'_>) -> Result<(), String> {
         step: step(parsed.step.as_deref().unwrap_or_default())?,
     };
     match rollup.tally(figure(parsed.value)?)? {
-        Some(tally) => {
-            take(Entry { name, series: name, target: None, at, tally, step: rollup.step, format: Format::Ndjson })
-        }
+        Some(tally) => take(Entry { name, series: name, target: None, at, tally, step: rollup.step }),
         None => Ok(()),
     }
 }

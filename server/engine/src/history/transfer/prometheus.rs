@@ -2,7 +2,7 @@
 //!
 //! <https://prometheus.io/docs/instrumenting/exposition_formats/>
 
-use super::{Entry, Format, Step, Take, moment, number, shown};
+use super::{Entry, Step, Take, moment, number, shown};
 use crate::store::Tally;
 
 /// Reads a line: `name{label="value",…} value timestamp`.
@@ -49,7 +49,7 @@ pub fn read(line: &str, take: &mut Take<'_>) -> Result<(), String> {
     let at = moment::read(at)?;
     let Some(value) = number(value)? else { return Ok(()) };
     let (series, target) = (&line[..series_end], Some(target.as_str()).filter(|target| !target.is_empty()));
-    take(Entry { name, series, target, at, tally: Tally::of(value), step: Step::Sample, format: Format::Prometheus })
+    take(Entry { name, series, target, at, tally: Tally::of(value), step: Step::Sample })
 }
 
 fn unended() -> String {

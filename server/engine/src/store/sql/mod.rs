@@ -16,7 +16,8 @@ mod upkeep;
 
 use super::{
     AuditRow, Brought, EventQuery, Grid, HistoryStart, HotKey, MinuteRow, MomentRow, MomentsSize, NewAudit, NewImport,
-    Retention, Rows, Staged, StateStore, StoreError, StoredLock, StoredSession, Tally, Token, Upkeep, User,
+    Retention, Rows, ShareOpenings, Staged, StateStore, StoreError, StoredLock, StoredSession, Tally, Token, Upkeep,
+    User,
     database::{Database, Query, Row},
 };
 use async_trait::async_trait;
@@ -273,8 +274,8 @@ impl StateStore for SqlStore {
         shares::revoke(&self.database, id, by, at).await
     }
 
-    async fn share_opened(&self, id: &ShareId, at: Timestamp) -> Result<(), StoreError> {
-        shares::opened(&self.database, id, at).await
+    async fn shares_opened(&self, openings: &[ShareOpenings]) -> Result<(), StoreError> {
+        shares::opened(&self.database, openings).await
     }
 
     async fn save_hot_keys(&self, target: &TargetId, dataset: &str, keys: &[HotKey]) -> Result<(), StoreError> {

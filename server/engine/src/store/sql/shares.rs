@@ -1,6 +1,6 @@
 //! Snapshots that people share.
 
-use super::{Database, Query, Row, StoreError, named};
+use super::{Database, Query, Row, ShareOpenings, StoreError, named};
 use headroom_model::{
     TargetId, Timestamp,
     share::{Audience, SHARES_MAX, SHARES_OF_ONE_MAX, Share, ShareId},
@@ -109,7 +109,12 @@ pub async fn revoke(database: &Database, id: &ShareId, by: &str, at: Timestamp) 
     Ok(database.write(query).await? > 0)
 }
 
-pub async fn opened(database: &Database, id: &ShareId, at: Timestamp) -> Result<(), StoreError> {
-    let query = Query::new("UPDATE shares SET opens = opens + 1, last_opened_at = $2 WHERE id = $1");
-    database.write(query.bind(id.as_str()).bind(at)).await.map(drop)
+pub async fn opened(database: &Database, openings: &[ShareOpenings]) -> Result<(), StoreError> {
+    let update = |entry: &ShareOpenings| {
+        Query::new("UPDATE shares SET opens = opens + CAST($2 AS BIGINT), last_opened_at = $3 WHERE id = $1")
+            .bind(entry.id.as_str())
+            .bind(entry.opens)
+            .bind(entry.last_at)
+    };
+    database.transaction(openings.iter().map(update).collect()).await.map(drop)
 }
