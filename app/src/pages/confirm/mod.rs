@@ -30,7 +30,7 @@ fn done(query: &ParamsMap) -> Option<String> {
 
 /// Says that the form came back with an error.
 #[component]
-fn Returned(said: &'static str) -> impl IntoView {
+pub(super) fn Returned(said: &'static str) -> impl IntoView {
     let error = use_frame().query.with(error);
     error.map(|error| view! { <NotDone said error/> })
 }

@@ -46,7 +46,10 @@ impl LazyRoute for ConfirmShare {
 
     fn view(this: Self) -> AnyView {
         let ConfirmShare { answers } = this;
-        let target = use_frame().target();
+        let (query, target) = (use_frame().query, use_frame().target());
+        // Two forms lead back here.
+        let revokes = query.with_untracked(|query| query.get_str("__path") == Some(REVOKE_SHARE));
+        let not_done = if revokes { "Not revoked" } else { "Not shared" };
         let heading = Signal::derive(move || format!("Share a snapshot of {}", target.get()));
         view! {
             <Title text="Share a snapshot"/>
@@ -54,7 +57,7 @@ impl LazyRoute for ConfirmShare {
                 {move || Suspend::new(async move {
                     let (preview, made) = answers.await;
                     view! {
-                        <Returned said="Not shared"/>
+                        <Returned said=not_done/>
                         {made.map(|share| view! { <Made share/> })}
                         {match preview {
                             Ok(preview) => view! { <ShareForm preview/> }.into_any(),

@@ -36,10 +36,8 @@ pub fn History(storage: Storage) -> impl IntoView {
             view! {
                 <div class="cell fig">
                     <dt>{name}</dt>
-                    <dd>
-                        {value}
-                        <small class="sub">{note}</small>
-                    </dd>
+                    <dd>{value}</dd>
+                    <dd>{note}</dd>
                 </div>
             }
         })
@@ -65,7 +63,7 @@ pub fn History(storage: Storage) -> impl IntoView {
             <div class="cell-head pad-head">
                 <h2 id="h-history">"History"</h2>
             </div>
-            <dl class="row-cells figs">{figures}</dl>
+            <dl class="row-cells cols-4">{figures}</dl>
             <div class="scroll-x" tabindex="0" role="group" aria-label="Retention">
                 <table class="tbl">
                     <caption class="vh">"How long what is kept"</caption>

@@ -6,6 +6,7 @@ use crate::{
     error::AppError,
     functions::{REVOKE_SHARE, revoke_share, shares},
     layout::use_frame,
+    pages::confirm::Returned,
     url,
 };
 use headroom_model::{
@@ -111,6 +112,7 @@ fn List(answer: Answer, page: Memo<u32>) -> impl IntoView {
         .into_any();
     }
     view! {
+        <Returned said="Not revoked"/>
         <NotRead error=reads.error what="The list could not be read." retry=again/>
         <div class="scroll-x" tabindex="0" role="group" aria-label="Links">
             <table class="tbl" style="min-inline-size:56rem">

@@ -30,7 +30,8 @@ const SOURCE: &str = "the demo";
 /// How long to wait for figures to end at.
 const FIGURES_WITHIN: Duration = Duration::from_secs(60);
 /// Figures that must be there before the year can end at them.
-const ANCHORS: [MetricId; 3] = [MetricId::DatabaseSize, MetricId::Queries, MetricId::Connections];
+const ANCHORS: [MetricId; 4] =
+    [MetricId::DatabaseSize, MetricId::Queries, MetricId::Connections, MetricId::CacheHitRate];
 
 /// Sizes of the loaded shop. The console measures sizes once a minute, so the first ones it has are of an empty database.
 pub type Sizes = BTreeMap<MetricId, f64>;
