@@ -60,13 +60,13 @@ pub fn Share() -> impl IntoView {
     let kind = RwSignal::new(Kind::Fixed);
     // A link should not move while someone selects it: minutes are fine enough for a range of minutes or more.
     let minute = Memo::new(move |_| frame.now.get().floor_to(60_000));
-    // What happened just now is part of what is shared: the minute that runs counts to its end.
-    let end = move || minute.get().plus_millis(60_000);
-    let shown = Memo::new(move |_| frame.query.with(|query| url::shown_in_minute(query, end())));
+    let shown = Memo::new(move |_| frame.query.with(|query| url::shown_in_minute(query, minute.get())));
+    // What happened just now is part of a snapshot: the minute that runs counts to its end. A link ends before it, so that
+    // everyone sees the same points.
+    let kept = Memo::new(move |_| frame.query.with(|query| url::shown_range(query, minute.get().plus_millis(60_000))));
     let target = frame.target();
     // The view with its range fixed or moving, at a path.
-    let at = move |path: &str, fixed: bool| {
-        let shown = shown.get();
+    let at = move |path: &str, shown: Shown, fixed: bool| {
         let (from, to) =
             if fixed { (shown.range.from.0.to_string(), shown.range.to.0.to_string()) } else { (shown.from, shown.to) };
         let changes =
@@ -74,8 +74,8 @@ pub fn Share() -> impl IntoView {
         let changes = changes.each_ref().map(|(key, value)| (*key, value.as_deref()));
         frame.link(path, &changes)
     };
-    let confirm = move || at("/confirm/share", true);
-    let view = Signal::derive(move || at("", true).trim_start_matches('?').to_owned());
+    let confirm = move || at("/confirm/share", kept.get(), true);
+    let view = Signal::derive(move || at("", kept.get(), true).trim_start_matches('?').to_owned());
     let fixed = move || shown.with(|shown| fixed_note(shown, frame.shell.with(|shell| shell.kept), minute.get()));
     let moving = Memo::new(move |_| shown.with(|shown| shown.range.live));
     let relative = move || {
@@ -88,7 +88,8 @@ pub fn Share() -> impl IntoView {
         Kind::Snapshot if !has_points.get() => Kind::Fixed,
         kind => kind,
     });
-    let link = Signal::derive(move || whole(at(&path.read(), chosen.get() != Kind::Moving), frame.alive.get()));
+    let link =
+        Signal::derive(move || whole(at(&path.read(), shown.get(), chosen.get() != Kind::Moving), frame.alive.get()));
     let choice = move |this: Kind| {
         view! {
             <input
