@@ -31,7 +31,7 @@ fn done(query: &ParamsMap) -> Option<String> {
 /// Says that the form came back with an error.
 #[component]
 pub(super) fn Returned(said: &'static str) -> impl IntoView {
-    let error = use_frame().query.with(error);
+    let error = use_frame().query.with_untracked(error);
     error.map(|error| view! { <NotDone said error/> })
 }
 
