@@ -139,12 +139,21 @@ fn table(name: &str, it: &Forecast, limit: Option<f64>) -> Result<String, std::f
     }
     line("Backtest", &it.backtest.as_ref().map_or_else(|| "none: the history is too short".to_owned(), backtest))?;
     line("Limit", &crossing(it, limit))?;
-    writeln!(text, "\n{:<12}{:>12}{:>12}{:>12}{:>12}{:>12}", "day", "median", "80 % from", "to", "95 % from", "to")?;
-    for h in rows(it.median.len()) {
+    let columns = [&it.median, &it.low80, &it.high80, &it.low95, &it.high95];
+    let rows = rows(it.median.len());
+    // Bytes of a large disk have twenty characters and more.
+    let cells = rows.iter().flat_map(|h| columns.map(|column| format::number(column[*h]).chars().count()));
+    let width = cells.max().unwrap_or(0).max(10) + 2;
+    write!(text, "\n{:<10}", "day")?;
+    for head in ["median", "80 % from", "to", "95 % from", "to"] {
+        write!(text, "{head:>width$}")?;
+    }
+    writeln!(text)?;
+    for h in rows {
         let at = it.start.plus_millis(h as i64 * DAY_MS);
-        write!(text, "{:<12}", at.to_rfc3339().split('T').next().unwrap_or_default())?;
-        for column in [&it.median, &it.low80, &it.high80, &it.low95, &it.high95] {
-            write!(text, "{:>12}", format::number(column[h]))?;
+        write!(text, "{:<10}", at.to_rfc3339().split('T').next().unwrap_or_default())?;
+        for column in columns {
+            write!(text, "{:>width$}", format::number(column[h]))?;
         }
         writeln!(text)?;
     }
