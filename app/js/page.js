@@ -117,6 +117,14 @@ export function walk(id, step) {
   (links[at] ?? root.querySelector("input") ?? links[0])?.focus();
 }
 
+export const search = () => document.querySelector("main input[type=search]")?.focus();
+
+export function stepRow(step) {
+  const rows = [...document.querySelectorAll("main .twisty")].filter((row) => row.offsetParent !== null);
+  const at = rows.indexOf(document.activeElement);
+  rows[at < 0 ? (step > 0 ? 0 : rows.length - 1) : Math.min(Math.max(at + step, 0), rows.length - 1)]?.focus();
+}
+
 // A drawing has no access to the tokens of the page: their names are replaced by what the theme makes of them.
 function inked(svg) {
   const probe = document.body.appendChild(document.createElement("i"));

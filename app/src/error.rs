@@ -149,6 +149,7 @@ impl From<headroom_engine::shares::ShareError> for AppError {
             ShareError::NotYours(_) => ErrorCode::Forbidden,
             ShareError::Revoked(_) | ShareError::Full => ErrorCode::Refused,
             ShareError::Title | ShareError::TooLarge(_) => ErrorCode::Invalid,
+            ShareError::Busy => ErrorCode::Unavailable,
             ShareError::Store(cause) => {
                 tracing::error!(%cause, "the state store did not answer for a snapshot");
                 return AppError::new(ErrorCode::Unavailable, "The state store does not answer.").answered();

@@ -67,7 +67,7 @@ test("keys: tabs, order, search and the open row are in the address", async (t) 
     const shown = await sizes();
     return shown.length > 1 && shown.every((size, i) => i === 0 || shown[i - 1] >= size);
   });
-  await keys.getByRole("searchbox", { name: "Filter keys" }).fill("customers");
+  await keys.getByRole("searchbox", { name: "Part of a key or dataset" }).fill("customers");
   await page.waitForURL(/find=customers/);
   await until("only keys that match", async () => {
     const cells = await keys.locator("tbody tr:not(.detail) td:nth-child(2)").allInnerTexts();

@@ -3,7 +3,7 @@
 
 use super::{clock::browser_now, page};
 use crate::{
-    layout::{Frame, go, help, range_picker, share, target_picker},
+    layout::{Frame, go, help, nav, range_picker, share, target_picker},
     url,
 };
 use leptos::{ev, prelude::*};
@@ -49,13 +49,15 @@ pub fn run(frame: Frame) {
             navigate(&frame.query.with_untracked(|query| url::href(path, &url::carried(query), &[])), false);
         };
         match (led, key.as_str()) {
-            (true, "o") => there("/"),
-            (true, "r") => there("/trends"),
-            (true, "c") => there("/cache"),
-            (true, "p") => there("/capacity"),
-            (true, ",") => there("/settings"),
             (true, "t") => page::togglePopover(target_picker::ID),
-            (true, _) | (false, "g") => return,
+            (true, key) => match nav::PAGES.iter().find(|place| place.key == key) {
+                Some(place) => there(place.path),
+                None => return,
+            },
+            (false, "g") => return,
+            (false, "/") => page::search(),
+            (false, "j") => page::stepRow(1),
+            (false, "k") => page::stepRow(-1),
             (false, "t") => page::togglePopover(range_picker::ID),
             (false, "s") => page::togglePopover(share::ID),
             (false, "r") => frame.feed.refresh(),

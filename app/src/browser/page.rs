@@ -27,6 +27,10 @@ extern "C" {
     pub fn nothingFocused() -> bool;
     /// Moves the focus along the links shown in the element with this id, from its field on; 0 follows the first of them.
     pub fn walk(id: &str, step: i32);
+    /// Puts the focus into the search of the page's first list.
+    pub fn search();
+    /// Moves the focus to the next row that opens (1), or the previous one (-1).
+    pub fn stepRow(step: i32);
     /// Has the browser keep a drawing as a PNG of this name.
     pub fn savePicture(svg: &str, width: u32, height: u32, name: &str);
     /// Whether single keys do something.

@@ -10,6 +10,8 @@ pub mod event;
 pub mod failure;
 pub mod figure;
 pub mod icon;
+#[allow(dead_code, unused_imports, reason = "the pages of the observatory use the rest")]
+pub mod list;
 pub mod notices;
 pub mod operation;
 pub mod origin;

@@ -1,17 +1,14 @@
 //! Keyboard help: the keys that do something.
 
+use super::nav::PAGES;
 use crate::components::icon::{Glyph, Icon};
 use leptos::{ev, prelude::*};
 
 /// The dialog's id.
 pub const ID: &str = "keyboard";
 
+/// What else the keys do; those of the pages come from the navigation.
 const KEYS: &[(&[&str], &str)] = &[
-    (&["g", "o"], "Overview"),
-    (&["g", "r"], "Trends"),
-    (&["g", "c"], "Cache"),
-    (&["g", "p"], "Capacity"),
-    (&["g", ","], "Settings"),
     (&["g", "t"], "Choose the target"),
     (&["t"], "Time range"),
     (&["z"], "Zoom out: twice the range"),
@@ -19,6 +16,9 @@ const KEYS: &[(&[&str], &str)] = &[
     (&["←", "→"], "Trends: move the cursor"),
     (&["Shift", "→"], "Trends: move it by ten points"),
     (&["Enter"], "Trends: look into the minute at the cursor"),
+    (&["/"], "Search the list of the page"),
+    (&["j", "k"], "Lists: next or previous row"),
+    (&["Enter"], "Lists: open the row, or close it"),
     (&["r"], "Refresh now"),
     (&["p"], "Pause or resume live"),
     (&["s"], "Share"),
@@ -36,6 +36,14 @@ pub fn KeyboardHelp() -> impl IntoView {
     let works = RwSignal::new(true);
     #[cfg(feature = "hydrate")]
     Effect::new(move |_| works.set(crate::browser::page::keysWork()));
+    let line = |keys: &[&'static str], does: &'static str| {
+        view! {
+            <dt>{does}</dt>
+            <dd class="flow" style="justify-content:end;gap:var(--p2)">
+                {keys.iter().map(|&key| view! { <kbd>{key}</kbd> }).collect_view()}
+            </dd>
+        }
+    };
     let switch = move |event: ev::Event| {
         works.set(event_target_checked(&event));
         #[cfg(feature = "hydrate")]
@@ -51,17 +59,8 @@ pub fn KeyboardHelp() -> impl IntoView {
             </header>
             <div class="body">
                 <dl class="kv">
-                    {KEYS
-                        .iter()
-                        .map(|(keys, does)| {
-                            view! {
-                                <dt>{*does}</dt>
-                                <dd class="flow" style="justify-content:end;gap:var(--p2)">
-                                    {keys.iter().map(|key| view! { <kbd>{*key}</kbd> }).collect_view()}
-                                </dd>
-                            }
-                        })
-                        .collect_view()}
+                    {PAGES.iter().map(|place| line(&["g", place.key], place.name)).collect_view()}
+                    {KEYS.iter().map(|(keys, does)| line(keys, does)).collect_view()}
                 </dl>
                 <label class="check">
                     <input type="checkbox" checked=true prop:checked=works on:change=switch/>

@@ -3,7 +3,7 @@
 mod bar;
 pub(crate) mod help;
 mod live_indicator;
-mod nav;
+pub(crate) mod nav;
 pub(crate) mod range_picker;
 pub(crate) mod share;
 pub(crate) mod target_picker;

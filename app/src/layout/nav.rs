@@ -9,13 +9,25 @@ use headroom_model::format;
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
 
-/// A page of the console: path, name, icon.
-const PAGES: &[(&str, &str, Icon)] = &[
-    ("/", "Overview", Icon::Gauge),
-    ("/trends", "Trends", Icon::ChartLine),
-    ("/cache", "Cache", Icon::Layers),
-    ("/capacity", "Capacity", Icon::TrendingUp),
-    ("/settings", "Settings", Icon::Settings),
+/// A page of the console: path, name, icon, and the key that leads there after `g`.
+pub(crate) struct Place {
+    pub(crate) path: &'static str,
+    pub(crate) name: &'static str,
+    icon: Icon,
+    pub(crate) key: &'static str,
+}
+
+const fn place(path: &'static str, name: &'static str, icon: Icon, key: &'static str) -> Place {
+    Place { path, name, icon, key }
+}
+
+/// The pages, in the order of the navigation.
+pub(crate) const PAGES: &[Place] = &[
+    place("/", "Overview", Icon::Gauge, "o"),
+    place("/trends", "Trends", Icon::ChartLine, "r"),
+    place("/cache", "Cache", Icon::Layers, "c"),
+    place("/capacity", "Capacity", Icon::TrendingUp, "p"),
+    place("/settings", "Settings", Icon::Settings, ","),
 ];
 /// The API's own pages, outside this application.
 const API_DOCS: &str = "/api/docs";
@@ -37,7 +49,8 @@ fn PageLink(path: &'static str, name: &'static str, icon: Icon) -> impl IntoView
 
 /// The links, each wrapped by `wrap`.
 fn links<V: IntoView + 'static>(wrap: fn(AnyView) -> V) -> impl IntoView {
-    PAGES.iter().map(|&(path, name, icon)| wrap(view! { <PageLink path name icon/> }.into_any())).collect_view()
+    let link = |&Place { path, name, icon, .. }: &Place| wrap(view! { <PageLink path name icon/> }.into_any());
+    PAGES.iter().map(link).collect_view()
 }
 
 /// The product mark.

@@ -65,7 +65,7 @@ async fn main() -> Result<()> {
         let rows = MINUTES_DAYS * 24 * 60;
         sqlx::query(FILL[0]).bind(target).bind(metric).bind(NOW.0).bind(rows).execute(&pool).await?;
     }
-    // In order of time, as they come: a metric's hours lie scattered over the table, and no index carries their figures.
+    // In order of time, as they come: a metric's hours lie scattered over the table.
     sqlx::query(FILL_BY_TIME).bind(NOW.0).bind(HOURS_DAYS * 24).execute(&pool).await?;
     // What autovacuum does in the days this stands for.
     sqlx::query("VACUUM ANALYZE minutes").execute(&pool).await?;

@@ -22,10 +22,16 @@ use headroom_model::{
 use serde_json::json;
 use std::{
     collections::HashMap,
+    io,
+    ops::Deref,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::spawn_blocking,
+    time::{MissedTickBehavior, interval, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 /// Random bytes of an id.
@@ -38,6 +44,10 @@ const POINTS_MAX: usize = 16 * 1024 * 1024;
 const WAITING_MAX: usize = 1000;
 /// How often openings are written.
 const COUNT_EVERY: Duration = Duration::from_secs(2);
+/// Snapshots in memory at the same time, unpacked: each may take [`POINTS_MAX`] and as much again once it is drawn.
+const OPEN_MAX: usize = 4;
+/// How long a reader waits for a place among them.
+const OPEN_WAIT: Duration = Duration::from_secs(2);
 /// How long writing them may take: one that is under way when the console stops, and the last, fit into its stop.
 const COUNT_MAX: Duration = Duration::from_secs(1);
 
@@ -79,6 +89,9 @@ pub enum ShareError {
          needed"
     )]
     Full,
+    /// As many are opened as may be at a time.
+    #[error("too many snapshots are opened at the moment; try again in a few seconds")]
+    Busy,
     /// What is stored cannot be read back.
     #[error("the stored points cannot be read: {0}")]
     Damaged(String),
@@ -110,16 +123,37 @@ pub struct Snapshot {
 ///
 /// # Errors
 /// They take more than is allowed.
-pub fn stored_bytes(points: &[u8]) -> Result<usize, ShareError> {
-    pack(points).map(|packed| packed.len())
+pub async fn stored_bytes(points: Vec<u8>) -> Result<usize, ShareError> {
+    pack(points).await.map(|packed| packed.len())
 }
 
-fn pack(points: &[u8]) -> Result<Vec<u8>, ShareError> {
+async fn pack(points: Vec<u8>) -> Result<Vec<u8>, ShareError> {
     if points.len() > POINTS_MAX {
         return Err(ShareError::TooLarge(points.len()));
     }
-    let packed = zstd::bulk::compress(points, ZSTD_LEVEL).map_err(|cause| ShareError::Damaged(cause.to_string()))?;
+    let packed = aside(move || zstd::bulk::compress(&points, ZSTD_LEVEL)).await?;
     if packed.len() > SHARE_BYTES_MAX { Err(ShareError::TooLarge(packed.len())) } else { Ok(packed) }
+}
+
+/// Works beside the runtime: megabytes take a while.
+async fn aside(work: impl FnOnce() -> io::Result<Vec<u8>> + Send + 'static) -> Result<Vec<u8>, ShareError> {
+    let done = spawn_blocking(work).await.map_err(|cause| ShareError::Damaged(cause.to_string()))?;
+    done.map_err(|cause| ShareError::Damaged(cause.to_string()))
+}
+
+/// The points of a snapshot. They keep its place among those that are open; who drops them gives it free.
+#[derive(Debug)]
+pub struct Points {
+    bytes: Vec<u8>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Deref for Points {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// Whether a role may share with an audience: asked before points are read for nothing, and again when they are stored.
@@ -163,7 +197,7 @@ pub async fn create(console: &Arc<Console>, snapshot: Snapshot, request: &Reques
     };
     let (context, request) = (console.clone(), request.clone());
     ended(console.spawn_action(async move {
-        let points = pack(&snapshot.points)?;
+        let points = pack(snapshot.points).await?;
         share.size_bytes = points.len() as u64;
         if !context.store.add_share(&share, &points).await? {
             return Err(ShareError::Full);
@@ -208,14 +242,17 @@ pub async fn find(console: &Console, id: &ShareId, reader: Option<Role>) -> Resu
     }
 }
 
-/// The points of a snapshot that was found.
+/// The points of a snapshot that was found. Strangers may open it as often as they like, so few are open at a time: keep
+/// them until what is made of them is done.
 ///
 /// # Errors
-/// It was revoked in the meantime, or the store did not answer.
-pub async fn points(console: &Console, share: &Share) -> Result<Vec<u8>, ShareError> {
+/// It was revoked in the meantime, too many are opened at the moment, or the store did not answer.
+pub async fn points(console: &Console, share: &Share) -> Result<Points, ShareError> {
+    let place = timeout(OPEN_WAIT, Arc::clone(&console.openings.places).acquire_owned()).await;
+    let place = place.ok().and_then(Result::ok).ok_or(ShareError::Busy)?;
     let packed = console.store.share_points(&share.id).await?.filter(|packed| !packed.is_empty());
     let packed = packed.ok_or(ShareError::Unknown)?;
-    zstd::bulk::decompress(&packed, POINTS_MAX).map_err(|cause| ShareError::Damaged(cause.to_string()))
+    Ok(Points { bytes: aside(move || zstd::bulk::decompress(&packed, POINTS_MAX)).await?, _place: place })
 }
 
 /// Counts that a snapshot was opened. A count is no reason to keep a reader waiting or to refuse them: it is written on the
@@ -226,9 +263,16 @@ pub fn count_opening(console: &Console, id: &ShareId) {
 
 /// Openings that wait to be written. Strangers open snapshots as often as they like, so they cause no write each: an entry
 /// a snapshot, all of them in one write on the console's own cadence.
-#[derive(Default)]
 pub(crate) struct Openings {
     waiting: Mutex<HashMap<ShareId, ShareOpenings>>,
+    /// Places for snapshots that are open.
+    places: Arc<Semaphore>,
+}
+
+impl Default for Openings {
+    fn default() -> Self {
+        Openings { waiting: Mutex::default(), places: Arc::new(Semaphore::new(OPEN_MAX)) }
+    }
 }
 
 impl Openings {
@@ -334,4 +378,22 @@ async fn record(
         succeeded: true,
     };
     console.store.add_audit(&audit).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn openings_that_wait_are_bounded_and_counted() {
+        let openings = Openings::default();
+        let id = |n: usize| ShareId(format!("snapshot-{n}"));
+        for n in 0..WAITING_MAX + 5 {
+            openings.add(&id(n), Timestamp(1));
+        }
+        openings.add(&id(0), Timestamp(7));
+        let waiting = openings.waiting();
+        assert_eq!(waiting.len(), WAITING_MAX);
+        assert_eq!((waiting[&id(0)].opens, waiting[&id(0)].last_at), (2, Timestamp(7)));
+    }
 }

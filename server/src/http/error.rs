@@ -263,6 +263,7 @@ impl From<ShareError> for WebError {
             ShareError::Title => WebError::field("title", said),
             ShareError::TooLarge(_) => WebError::field("view", said),
             ShareError::Full => WebError::new(Kind::Conflict, sentence),
+            ShareError::Busy => WebError::new(Kind::Unavailable, sentence).retry_after(2),
             ShareError::Store(error) => error.into(),
             error => WebError::internal(error),
         }

@@ -12,7 +12,7 @@ use axum::{
     http::{StatusCode, Uri, request::Parts},
     response::{IntoResponse, Response},
 };
-use headroom_engine::shares::{self, ShareError};
+use headroom_engine::shares::{self, Points, ShareError};
 use headroom_model::{
     Role,
     share::{Opened, Share, ShareId, Shown},
@@ -49,8 +49,12 @@ pub(super) async fn page(web: Web, listings: Vec<AxumRouteListing>, request: Req
     let (parts, body) = request.into_parts();
     let caller = parts.extensions.get::<Caller>().cloned();
     let role = caller.as_ref().map(|caller| caller.actor.role);
+    let mut held = None;
     let (status, shown) = match open(&web, role, &parts).await {
-        Ok(opened) => (StatusCode::OK, Shown::Open(Box::new(opened))),
+        Ok((opened, points)) => {
+            held = Some(points);
+            (StatusCode::OK, Shown::Open(Box::new(opened)))
+        }
         Err(ShareError::SignIn) => return access::to_login(&parts),
         Err(ShareError::Unknown) => (StatusCode::NOT_FOUND, Shown::Missing),
         Err(ShareError::Forbidden(role)) => (StatusCode::FORBIDDEN, Shown::Forbidden(role)),
@@ -64,13 +68,15 @@ pub(super) async fn page(web: Web, listings: Vec<AxumRouteListing>, request: Req
         Err(error) => return WebError::from(error).into_response(),
     };
     let mut response = render(&web, listings, caller, Some(Arc::new(shown)), Request::from_parts(parts, body)).await;
+    drop(held);
     if response.status() == StatusCode::OK {
         *response.status_mut() = status;
     }
     response
 }
 
-async fn open(web: &Web, reader: Option<Role>, request: &Parts) -> Result<Opened, ShareError> {
+/// What the page shows, and the points that it is drawn from, which keep its place while it is.
+async fn open(web: &Web, reader: Option<Role>, request: &Parts) -> Result<(Opened, Points), ShareError> {
     let id = id_of(&request.uri).ok_or(ShareError::Unknown)?;
     let share = shares::find(&web.console, &id, reader).await?;
     let points = shares::points(&web.console, &share).await?;
@@ -79,7 +85,7 @@ async fn open(web: &Web, reader: Option<Role>, request: &Parts) -> Result<Opened
     let Share { title, target, view, audience, created_by, created_at, expires_at, .. } = share;
     // The live view is for those who may see it, of a target that is still watched.
     let live = reader.filter(|_| web.console.target(&target).is_some()).map(|_| format!("{}?{view}", super::TRENDS));
-    Ok(Opened {
+    let opened = Opened {
         title,
         path: id.path(),
         audience,
@@ -90,5 +96,6 @@ async fn open(web: &Web, reader: Option<Role>, request: &Parts) -> Result<Opened
         embedded: is_embedded(&request.uri),
         now: web.console.clock.now(),
         data,
-    })
+    };
+    Ok((opened, points))
 }

@@ -1,12 +1,9 @@
 //! Datasets: what each holds, how often it helps, and what is wrong with it. Without any: how to define one.
 
-use super::{
-    PATH,
-    store::use_store,
-    view::{self, DATASETS},
-};
+use super::{PATH, store::use_store, view::DATASETS};
 use crate::{
     components::{
+        list::{read_order, written_order},
         sort::SortHead,
         status::{Mark, class},
     },
@@ -103,7 +100,7 @@ pub fn Datasets() -> impl IntoView {
     let (frame, store) = (use_frame(), use_store());
     let order = Memo::new(move |_| {
         let asked = frame.query.with(|query| query.get(DATASETS)).and_then(|text| {
-            let (name, descending) = view::read(&text);
+            let (name, descending) = read_order(&text);
             Column::ALL.into_iter().find(|column| column.name() == name).map(|column| (column, descending))
         });
         asked.unwrap_or((Column::HitRate, false))
@@ -129,7 +126,7 @@ pub fn Datasets() -> impl IntoView {
         let href = Signal::derive(move || {
             let first = !matches!(column, Column::Name | Column::HitRate);
             let descending = sorted.get().map_or(first, |descending| !descending);
-            frame.link(PATH, &[(DATASETS, Some(&view::written(column.name(), descending)))])
+            frame.link(PATH, &[(DATASETS, Some(&written_order(column.name(), descending)))])
         });
         view! { <SortHead label sorted href class/> }
     };

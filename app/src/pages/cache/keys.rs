@@ -8,23 +8,20 @@ use super::{
 };
 use crate::{
     components::{
-        icon::{Glyph, Icon},
+        list::{Find, Pager, Twisty, written_order},
         notices::NotRead,
         skeleton::Skeleton,
         sort::SortHead,
     },
-    layout::{go, use_frame},
+    layout::use_frame,
 };
 use headroom_model::{
     cache::{KeyOrder, KeyReport, KeySort, KeysAsk},
     format::{self, MISSING},
     metric::Unit,
 };
-use leptos::{ev, prelude::*};
-use std::time::Duration;
+use leptos::prelude::*;
 
-/// The search begins when typing has stopped for so long.
-const PAUSE: Duration = Duration::from_millis(300);
 /// Columns of the table.
 const COLUMNS: &str = "6";
 
@@ -61,7 +58,7 @@ pub fn Keys() -> impl IntoView {
         let sorted = Signal::derive(move || ask.with(|ask| (ask.sort == sort).then_some(ask.descending)));
         let href = Signal::derive(move || {
             let descending = sorted.get().is_none_or(|descending| !descending);
-            let written = view::written(view::column(sort), descending);
+            let written = written_order(view::column(sort), descending);
             frame.link(PATH, &[(SORT, Some(&written)), (PAGE, None)])
         });
         view! { <SortHead label sorted href class/> }
@@ -103,33 +100,9 @@ pub fn Keys() -> impl IntoView {
             }
         })
     });
-    let step = move |label: &'static str, forward: bool| {
-        let to = Memo::new(move |_| {
-            store.keys.with(|keys| {
-                let keys = keys.as_ref()?;
-                let page = if forward { keys.page + 1 } else { keys.page - 1 };
-                (1..=keys.pages).contains(&page).then_some(page)
-            })
-        });
-        move || match to.get() {
-            Some(page) => {
-                let page = page.to_string();
-                let href = frame.link(PATH, &[(PAGE, (page != "1").then_some(&page)), (OPEN, None)]);
-                view! {
-                    <a class="btn s" href=href data-noscroll="">
-                        {label}
-                    </a>
-                }
-                .into_any()
-            }
-            None => view! {
-                <button type="button" class="btn s" disabled>
-                    {label}
-                </button>
-            }
-            .into_any(),
-        }
-    };
+    let place =
+        Signal::derive(move || store.keys.with(|keys| keys.as_ref().map_or((1, 1), |keys| (keys.page, keys.pages))));
+    let foot = Signal::derive(move || format!("{}{}", summary.get(), counted.get()));
     let state = move || {
         let rows = names.with(Vec::len);
         let is_read = store.keys.with(Option::is_some);
@@ -164,7 +137,7 @@ pub fn Keys() -> impl IntoView {
                 <nav class="tab-links" aria-label="Keys">
                     {tab(KeyOrder::Hottest, "Hottest keys")} {tab(KeyOrder::Coldest, "Coldest keys")}
                 </nav>
-                <Search/>
+                <Find name=FIND label="Part of a key or dataset" resets=[PAGE, OPEN]/>
             </div>
             <NotRead error=store.key_reads.error what="Keys could not be read." retry=again/>
             <div class="scroll-x">
@@ -186,71 +159,8 @@ pub fn Keys() -> impl IntoView {
                 </table>
             </div>
             {state}
-            <div class="pager">
-                <span>{summary} {counted}</span>
-                <span class="push flow">{step("Previous", false)} {step("Next", true)}</span>
-            </div>
+            <Pager summary=foot place name=PAGE open=OPEN/>
         </section>
-    }
-    .into_any()
-}
-
-/// The search: a form that works without JavaScript; with it, the list follows the typing.
-#[component]
-fn Search() -> impl IntoView {
-    let frame = use_frame();
-    let navigate = go();
-    let find = Memo::new(move |_| frame.query.with(|query| query.get(FIND).unwrap_or_default()));
-    let typed = StoredValue::new(0_u32);
-    let search = move |text: String| {
-        let text = text.trim();
-        navigate(
-            &untrack(|| frame.link(PATH, &[(FIND, (!text.is_empty()).then_some(text)), (PAGE, None), (OPEN, None)])),
-            true,
-        );
-    };
-    let typing = move |event: ev::Event| {
-        let text = event_target_value(&event);
-        let Some(stroke) = typed.try_update_value(|count| {
-            *count = count.wrapping_add(1);
-            *count
-        }) else {
-            return;
-        };
-        let search = search.clone();
-        set_timeout(
-            move || {
-                if typed.try_get_value() == Some(stroke) {
-                    search(text);
-                }
-            },
-            PAUSE,
-        );
-    };
-    // What the URL says besides travels along.
-    let kept = move || {
-        frame.query.with(|query| {
-            let kept = query.latest_values().filter(|(key, _)| ![FIND, PAGE, OPEN].contains(&key.as_ref()));
-            kept.map(|(key, value)| view! { <input type="hidden" name=key.to_string() value=value.to_owned()/> })
-                .collect_view()
-        })
-    };
-    view! {
-        <form class="in-icon find-keys" role="search" action=PATH on:submit=|event: ev::SubmitEvent| event.prevent_default()>
-            <Glyph icon=Icon::Search small=true/>
-            <input
-                class="in"
-                type="search"
-                name=FIND
-                maxlength="200"
-                placeholder="Part of a key or dataset"
-                aria-label="Filter keys"
-                value=find.get_untracked()
-                prop:value=find
-                on:input=typing
-            />
-            {kept}
-        </form>
     }
     .into_any()
 }
@@ -264,7 +174,7 @@ fn KeyRow(dataset: String, key: String, found: Memo<Option<KeyReport>>, most: Me
         let of = (dataset.clone(), key.clone());
         Memo::new(move |_| frame.query.with(view::open_key).as_ref() == Some(&of))
     };
-    let href = move || frame.link(PATH, &[(OPEN, (!is_open.get()).then_some(&name))]);
+    let href = Signal::derive(move || frame.link(PATH, &[(OPEN, (!is_open.get()).then_some(&name))]));
     let part = move |read: fn(&KeyReport) -> Option<String>| {
         move || found.with(|found| found.as_ref().and_then(read)).unwrap_or_else(|| MISSING.to_owned())
     };
@@ -281,15 +191,7 @@ fn KeyRow(dataset: String, key: String, found: Memo<Option<KeyReport>>, most: Me
     view! {
         <tr class:open=move || is_open.get()>
             <td class="mono">
-                <a
-                    class="twisty"
-                    href=href
-                    aria-expanded=move || if is_open.get() { "true" } else { "false" }
-                    aria-label=format!("Details of {key}")
-                    data-noscroll=""
-                >
-                    <Glyph icon=Icon::ChevronRight small=true/>
-                </a>
+<Twisty href is_open label=format!("Details of {key}")/>
                 " "
                 <span class="key-text" title=key.clone()>
                     {key.clone()}

@@ -1,5 +1,6 @@
 //! What the URL says of the page: which keys, how they are sorted, which row is open.
 
+use crate::components::list::read_order;
 use headroom_model::cache::{KeyOrder, KeySort, KeysAsk};
 use leptos_router::params::ParamsMap;
 
@@ -33,24 +34,12 @@ pub fn column(sort: KeySort) -> &'static str {
     }
 }
 
-/// `size` for smallest first, `-size` for largest first.
-#[must_use]
-pub fn written(name: &str, descending: bool) -> String {
-    if descending { format!("-{name}") } else { name.to_owned() }
-}
-
-/// A written order taken apart.
-#[must_use]
-pub fn read(text: &str) -> (&str, bool) {
-    text.strip_prefix('-').map_or((text, false), |name| (name, true))
-}
-
 /// The keys that the URL asks for.
 #[must_use]
 pub fn keys(query: &ParamsMap) -> KeysAsk {
     let order = if query.get_str(TAB) == Some(COLDEST) { KeyOrder::Coldest } else { KeyOrder::Hottest };
     let asked = query.get(SORT).and_then(|text| {
-        let (name, descending) = read(&text);
+        let (name, descending) = read_order(&text);
         let all = [KeySort::Accesses, KeySort::HitRate, KeySort::Fresh, KeySort::Size];
         all.into_iter().find(|sort| column(*sort) == name).map(|sort| (sort, descending))
     });
@@ -98,6 +87,5 @@ mod tests {
     fn a_row_is_named_by_dataset_and_key() {
         assert_eq!(open_key(&query(&[(OPEN, "orders/a/b=1")])), Some(("orders".into(), "a/b=1".into())));
         assert_eq!(open_key(&query(&[(OPEN, "orders")])), None);
-        assert_eq!(read(&written("size", true)), ("size", true));
     }
 }

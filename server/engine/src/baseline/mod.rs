@@ -58,9 +58,10 @@ pub fn needs(from: Timestamp, to: Timestamp) -> (Timestamp, Timestamp) {
     (start, to.plus_millis(2 * HOUR_MS - 1).floor_to(HOUR_MS))
 }
 
-/// The band of a series, and where the series leaves it. `hours` are those that [`needs`] names; fewer are fine.
+/// The band of a series, and where the series leaves it. `hours` are those that [`needs`] names; fewer are fine. Of counts,
+/// a slot that `now` lies in still fills, so it leaves no band.
 #[must_use]
-pub fn baseline(shown: &Series, hours: Hours<'_>) -> Baseline {
+pub fn baseline(shown: &Series, hours: Hours<'_>, now: Timestamp) -> Baseline {
     if shown.metric.metric().unit == Unit::Flag {
         return silent(shown, "A yes-or-no figure has no usual band.".to_owned());
     }
@@ -87,7 +88,7 @@ pub fn baseline(shown: &Series, hours: Hours<'_>) -> Baseline {
         band.silent = Some(format!("No usual band: of these hours of the week {known}, {LEAST_WEEKS} are needed."));
         return band;
     }
-    band.anomalies = outside::anomalies(shown, &band);
+    band.anomalies = outside::anomalies(shown, &band, now);
     band
 }
 
@@ -125,7 +126,7 @@ impl Console {
         let grid = Grid { from, step_ms: HOUR_MS, slots };
         let columns =
             if metrics.is_empty() { Vec::new() } else { self.history.tallies(target, &metrics, &grid).await? };
-        let shown = shown.to_vec();
+        let (shown, now) = (shown.to_vec(), self.clock.now());
         // Some milliseconds a metric: not on a thread that others wait for.
         let bands = tokio::task::spawn_blocking(move || {
             let mut columns = columns.iter();
@@ -133,7 +134,7 @@ impl Console {
                 true => columns.next().map_or(&[][..], Vec::as_slice),
                 false => &[],
             };
-            shown.iter().map(|series| baseline(series, Hours { from, tallies: hours(series) })).collect()
+            shown.iter().map(|series| baseline(series, Hours { from, tallies: hours(series) }, now)).collect()
         });
         // It ends early only with the process.
         Ok(bands.await.unwrap_or_else(|error| {

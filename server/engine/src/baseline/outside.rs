@@ -1,6 +1,7 @@
 //! Stretches outside a band.
 
 use headroom_model::{
+    Timestamp,
     baseline::{Anomaly, Baseline, MAX_ANOMALIES},
     metric::Kind,
     series::Series,
@@ -11,20 +12,17 @@ const BRIDGED: usize = 1;
 
 /// Stretches of a series outside its band, oldest first; the largest where there are many. A single fine slot outside is
 /// noise: a stretch has three slots where they are finer than a minute, two below five minutes.
-pub(super) fn anomalies(shown: &Series, band: &Baseline) -> Vec<Anomaly> {
+pub(super) fn anomalies(shown: &Series, band: &Baseline, now: Timestamp) -> Vec<Anomaly> {
     let least = match shown.step_ms {
         ..60_000 => 3,
         60_000..300_000 => 2,
         _ => 1,
     };
-    // The newest slot still fills: events of it are missing.
-    let filling = match shown.metric.metric().kind {
-        Kind::Delta => shown.avg.iter().rposition(Option::is_some),
-        Kind::Gauge => None,
-    };
+    // Of the slot that fills, events are still missing.
+    let fills = |slot: usize| shown.metric.metric().kind == Kind::Delta && shown.at(slot + 1) > now;
     let mut found: Vec<Stretch> = Vec::new();
     let mut open: Option<Stretch> = None;
-    for slot in (0..shown.avg.len()).filter(|slot| Some(*slot) != filling) {
+    for slot in (0..shown.avg.len()).filter(|slot| !fills(*slot)) {
         let Some(now) = Stretch::at(shown, band, slot) else { continue };
         match &mut open {
             Some(before) if before.is_above == now.is_above && slot - before.last <= BRIDGED + 1 => before.extend(now),

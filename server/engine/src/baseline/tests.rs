@@ -7,6 +7,8 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 /// Monday 23 Nov 2026, 00:00 UTC.
 const MONDAY: Timestamp = Timestamp(1_795_392_000_000);
 const DAY: usize = 24;
+/// The shown week is over.
+const END: Timestamp = Timestamp(MONDAY.0 + WEEK as i64 * HOUR_MS);
 
 /// Hours of so many weeks before `MONDAY` and one week from it on, as `value` gives them by hour of all.
 fn hours(weeks: usize, mut value: impl FnMut(usize) -> Option<f64>) -> (Timestamp, Vec<Option<Tally>>) {
@@ -22,7 +24,7 @@ fn shown(metric: MetricId, step_ms: i64, slots: usize, value: impl Fn(usize) -> 
 }
 
 fn band(series: &Series, (from, tallies): &(Timestamp, Vec<Option<Tally>>)) -> Baseline {
-    baseline(series, Hours { from: *from, tallies })
+    baseline(series, Hours { from: *from, tallies }, END)
 }
 
 fn noise(rng: &mut StdRng) -> f64 {
@@ -116,11 +118,17 @@ fn counts_are_scaled_to_the_slot_and_the_newest_slot_still_fills() {
     // Six a minute are usual, the last minute has only begun.
     let value = |slot: usize| Some(if slot == 59 { 0.0 } else { 6.0 });
     let series = shown(MetricId::Deadlocks, 60_000, 60, value);
-    let quiet = baseline(&series, Hours { from, tallies: &tallies });
+    let hours = Hours { from, tallies: &tallies };
+    let begun = MONDAY.plus_millis(59 * 60_000 + 5_000);
+    let quiet = baseline(&series, hours, begun);
     assert!((quiet.mid[30].unwrap() - 6.0).abs() < 1e-9);
     assert_eq!(quiet.anomalies, []);
+    // Two fine slots make a stretch; once over, a minute without any counts as every other.
+    let silent = shown(MetricId::Deadlocks, 60_000, 60, |slot| Some(if slot >= 58 { 0.0 } else { 6.0 }));
+    assert_eq!(baseline(&silent, hours, begun).anomalies.len(), 0);
+    assert_eq!(baseline(&silent, hours, END).anomalies.len(), 1);
     let burst = shown(MetricId::Deadlocks, 60_000, 60, |slot| Some(if (20..25).contains(&slot) { 60.0 } else { 6.0 }));
-    let found = baseline(&burst, Hours { from, tallies: &tallies }).anomalies;
+    let found = baseline(&burst, hours, END).anomalies;
     assert_eq!((found.len(), found[0].factor), (1, Some(10.0)));
 }
 
@@ -132,9 +140,10 @@ fn fine_slots_may_do_what_samples_did() {
         (tally.min, tally.max) = (50.0, 200.0);
     }
     let value = |slot: usize| Some(if slot.is_multiple_of(7) { 195.0 } else { 100.0 });
-    let fine = baseline(&shown(MetricId::Queries, 5_000, 720, value), Hours { from, tallies: &tallies });
+    let hours = Hours { from, tallies: &tallies };
+    let fine = baseline(&shown(MetricId::Queries, 5_000, 720, value), hours, END);
     assert_eq!(fine.anomalies, []);
-    let coarse = baseline(&shown(MetricId::Queries, HOUR_MS, DAY, |_| Some(195.0)), Hours { from, tallies: &tallies });
+    let coarse = baseline(&shown(MetricId::Queries, HOUR_MS, DAY, |_| Some(195.0)), hours, END);
     assert_eq!(coarse.anomalies.len(), 1);
 }
 
@@ -175,7 +184,7 @@ proptest! {
         let from = MONDAY.plus_millis(-(tallies.len() as i64) * HOUR_MS);
         let mut series = shown(metric, step_ms, now.len(), |slot| now[slot]);
         series.from = MONDAY.plus_millis(offset);
-        let band = baseline(&series, Hours { from, tallies: &tallies });
+        let band = baseline(&series, Hours { from, tallies: &tallies }, END);
         prop_assert_eq!([band.low.len(), band.mid.len(), band.high.len()], [now.len(); 3]);
         for slot in 0..now.len() {
             match (band.low[slot], band.mid[slot], band.high[slot]) {

@@ -23,7 +23,7 @@ use crate::{
     store::StoreError,
 };
 use headroom_model::{
-    Band, TargetId, Timestamp,
+    Band, MetricId, TargetId, Timestamp,
     capacity::{
         Bottleneck, Bottlenecks, CapacityDashboard, Limit, LimitSource, NEAR_DAYS, Plan, Reaches, Resource,
         ResourceReport, WhatIfAnswer,
@@ -158,7 +158,7 @@ impl Capacity {
     async fn compute(&self, site: &Site, now: Timestamp) -> Result<CapacityDashboard, StoreError> {
         let began = Instant::now();
         let target = &site.slot.target.id;
-        let hours = Arc::new(self.hours(target, now).await?);
+        let hours = Arc::new(self.hours(target, Resource::ALL, now).await?);
         let published = site.slot.published();
         let observation = published.observation.as_deref();
         let fastest = observation.and_then(|observation| {
@@ -181,8 +181,9 @@ impl Capacity {
         })
     }
 
-    async fn hours(&self, target: &TargetId, now: Timestamp) -> Result<Hours, StoreError> {
-        self.history.hours(target, subject::METRICS, now.plus_millis(-PAST_MS), now).await
+    async fn hours(&self, target: &TargetId, resources: &[Resource], now: Timestamp) -> Result<Hours, StoreError> {
+        let metrics: Vec<MetricId> = resources.iter().flat_map(|of| subject::metrics(*of)).copied().collect();
+        self.history.hours(target, &metrics, now.plus_millis(-PAST_MS), now).await
     }
 
     fn site(&self, target: &TargetId) -> Result<&Site, CapacityError> {
@@ -285,7 +286,7 @@ impl Capacity {
             let present = present.ok_or(CapacityError::Busy)?;
             // It goes along to where the work is: giving up waiting does not make room for another.
             let permit = self.questions.clone().acquire_owned().await.map_err(|_| CapacityError::Busy)?;
-            let hours = self.hours(target, full.computed_at).await?;
+            let hours = self.hours(target, &[resource], full.computed_at).await?;
             let mut subject = site.subject(resource, &hours, &site.slot.published());
             if let Some(value) = changes.limit {
                 let label = "the limit that was asked for".to_owned();

@@ -12,22 +12,20 @@ use headroom_model::{
 const HOURS_A_DAY: usize = 24;
 const DAY_MS: i64 = 86_400_000;
 
-/// Every metric that a resource is computed from.
-pub(super) const METRICS: &[M] = &[
-    M::HostCpu,
-    M::HostMemoryUsed,
-    M::HostDiskUsed,
-    M::DatabaseSize,
-    M::WalSize,
-    M::Connections,
-    M::RedisMemory,
-    M::HostNetworkIn,
-    M::HostNetworkOut,
-    M::RedisNetworkIn,
-    M::RedisNetworkOut,
-    M::TransactionIdAge,
-    M::SequenceUsed,
-];
+/// The metrics that a resource is computed from.
+pub(super) fn metrics(resource: Resource) -> &'static [M] {
+    match resource {
+        Resource::Cpu => &[M::HostCpu],
+        Resource::Memory => &[M::HostMemoryUsed],
+        Resource::Storage => &[M::HostDiskUsed, M::DatabaseSize, M::WalSize],
+        Resource::Connections => &[M::Connections],
+        Resource::CacheMemory => &[M::RedisMemory],
+        Resource::Network => &[M::HostNetworkIn, M::HostNetworkOut, M::RedisNetworkIn, M::RedisNetworkOut],
+        Resource::QueueDepth => &[],
+        Resource::TransactionIds => &[M::TransactionIdAge],
+        Resource::Sequences => &[M::SequenceUsed],
+    }
+}
 
 /// One resource of one target.
 #[derive(Clone, Debug, PartialEq)]

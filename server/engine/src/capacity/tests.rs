@@ -1,5 +1,5 @@
 use super::{
-    subject::{Known, METRICS, Subject},
+    subject::{Known, Subject},
     *,
 };
 use crate::{
@@ -40,7 +40,8 @@ async fn hours(metrics: &[(M, Course)], days: i64) -> Hours {
         store.merge_minutes(Uuid::now_v7(), &target(), &rows).await.unwrap();
     }
     let history = History::new(store, Clock::system(), Retention::default());
-    history.hours(&target(), METRICS, NOW.plus_millis(-PAST_MS), NOW).await.unwrap()
+    let metrics: Vec<M> = Resource::ALL.iter().flat_map(|of| subject::metrics(*of)).copied().collect();
+    history.hours(&target(), &metrics, NOW.plus_millis(-PAST_MS), NOW).await.unwrap()
 }
 
 fn subject(hours: &Hours, resource: Resource, figures: &[(M, f64)], limits: CapacityLimits) -> Subject {

@@ -1,7 +1,7 @@
 //! The year before the demo: generated, and marked as such, so that Trends and Capacity have something to show at once.
 //!
-//! Written in the background through the same door as an import: hours of a year first, which are there in seconds, then
-//! minutes of a month. Chunks are small and the writer rests between them, so that the console's own samples never wait.
+//! Written in the background as an import is, but beside the lock that keeps imports apart, since nobody asked for it: hours
+//! of a year first, which are there in seconds, then minutes of a month. Chunks are small and the writer rests between them, so that the console's own samples never wait.
 
 mod plan;
 mod shape;
@@ -79,8 +79,9 @@ impl Past {
         let end = there.first().map_or(begins.min(now), |origin| origin.to).floor_to(MINUTE);
         let past = Past { console, target, plan: Plan { end, seed }, there };
         if past.there.is_empty() {
-            for event in past.plan.events(&past.target) {
-                past.console.store.add_event(Uuid::now_v7(), &event).await?;
+            // Named by seed and number: a demo that was interrupted before its points were kept repeats none.
+            for (number, event) in (0..).zip(past.plan.events(&past.target)) {
+                past.console.store.add_event(Uuid::from_u64_pair(seed, number), &event).await?;
             }
         }
         Ok(Some(past))

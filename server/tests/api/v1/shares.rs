@@ -80,6 +80,9 @@ async fn an_audience_reads_the_same_points_and_others_do_not() {
     let (harness, tokens) = Harness::guarded().await;
     harness.sampled().await;
     let api = |id: &str| format!("/api/v1/shares/{id}");
+    let release = json!({"title": "orders 4.18.0", "detail": "rolled out by Grace", "target": TARGET});
+    let marked = ask(&harness, Some(&tokens.operator), Method::POST, "/api/v1/events", Some(release)).await;
+    assert_eq!(marked.status(), 201);
     let public = make(&harness, &tokens.operator, "link", "week").await;
     let inner = make(&harness, &tokens.operator, "operator", "week").await;
     let opened = data(get(&harness, None, &api(&public)).await).await;
@@ -88,6 +91,13 @@ async fn an_audience_reads_the_same_points_and_others_do_not() {
     let measured = |chart: &Value| chart["lines"][0]["series"]["avg"].as_array().unwrap().iter().any(Value::is_number);
     assert!(measured(&opened["data"]["charts"][0]), "{opened}");
     assert!(opened.get("opens").is_none() && opened.get("view").is_none(), "{opened}");
+    // Strangers see what happened, not who did it, and nothing beyond the range.
+    let (told, known) =
+        (opened["data"].to_string(), data(get(&harness, Some(&tokens.admin), &api(&inner)).await).await);
+    assert!(told.contains("orders 4.18.0") && !told.contains("Grace") && !told.contains("\"operator\""), "{told}");
+    assert!(opened["data"]["around"].is_null(), "{told}");
+    let known = known["data"].to_string();
+    assert!(known.contains("Grace") && known.contains("\"operator\""), "{known}");
     let again = data(get(&harness, Some(&tokens.viewer), &api(&public)).await).await;
     assert_eq!(again["data"], opened["data"], "points do not move");
 

@@ -64,14 +64,22 @@ pub(super) struct Postgres {
     heavy: Heavy,
 }
 
-/// The heavy part: what it saw last, carried into every sample until it is too old.
+/// The heavy part. Each source has times of its own: one that fails is asked less often and delays no other.
 #[derive(Debug, Default)]
 struct Heavy {
     tables: tables::Tables,
-    figures: Figures,
     table_figures: Vec<TableFigures>,
     sequence: Option<SequenceFigures>,
     data_directory: Option<PathBuf>,
+    of_tables: Part,
+    of_wal: Part,
+    of_sequences: Part,
+}
+
+/// What a heavy source saw last, carried into every sample until it is too old, and when it is asked again.
+#[derive(Debug, Default)]
+struct Part {
+    figures: Figures,
     limitations: Vec<Limitation>,
     taken: Option<Instant>,
     due: Option<Instant>,
@@ -235,10 +243,8 @@ impl Postgres {
         }
 
         let slow = began.elapsed() > self.settings.live_every / SLOW_SHARE;
-        if !slow && self.heavy.is_due() {
-            let outcome = self.heavy.read(connection, server, by, findings).await;
-            self.heavy.plan_next(matches!(outcome, Ok(true)), self.settings.heavy_every);
-            outcome?;
+        if !slow {
+            self.heavy.read(connection, server, by, self.settings.heavy_every, findings).await?;
         }
         Ok(())
     }
@@ -263,57 +269,83 @@ impl Postgres {
 }
 
 impl Heavy {
-    fn is_due(&self) -> bool {
-        self.due.is_none_or(|due| Instant::now() >= due)
-    }
-
-    fn plan_next(&mut self, read: bool, every: Duration) {
-        self.failures = if read { 0 } else { (self.failures + 1).min(MAX_DOUBLINGS) };
-        self.due = Some(Instant::now() + every * 2_u32.pow(self.failures));
-    }
-
-    /// Reads all that is heavy, each source by its own time, and answers whether all of it worked. What failed before the
-    /// tables leaves what was seen last.
+    /// Reads what is due.
     async fn read(
         &mut self,
         connection: &mut PgConnection,
         server: &Server,
         by: impl Fn() -> Instant,
+        every: Duration,
         findings: &mut Findings,
-    ) -> Result<bool, Stop> {
-        let mut seen = Findings::new(findings.at, findings.target.clone());
-        let read = timeout_at(by(), self.read_tables(connection, &mut seen)).await;
-        let Some(tables) = settle(read, "tables", server, findings)? else { return Ok(false) };
-        seen.set(MetricId::LargestTable, tables.first().map(|table| table.size_bytes as f64));
-        self.table_figures = tables;
-        let read = timeout_at(by(), wal::read(connection, &mut seen)).await;
-        let directory = settle(read, "size of the write-ahead log", server, &mut seen);
-        let sequence = match directory {
-            Ok(_) => {
-                let read = timeout_at(by(), sequences::read(connection, server, &mut seen)).await;
-                settle(read, "sequences", server, &mut seen)
+    ) -> Result<(), Stop> {
+        let nothing = || Findings::new(findings.at, findings.target.clone());
+        let (mut of_tables, mut of_wal, mut of_sequences) = (nothing(), nothing(), nothing());
+        if self.of_tables.is_due() {
+            let read = timeout_at(by(), read_tables(&mut self.tables, connection, &mut of_tables)).await;
+            if let Some(tables) = self.of_tables.take(read, "tables", server, every, of_tables, findings)? {
+                self.table_figures = tables;
             }
-            Err(_) => Ok(None),
-        };
-        findings.failed |= seen.failed;
-        self.figures = seen.figures;
-        self.limitations = seen.limitations;
-        self.taken = Some(Instant::now());
-        self.data_directory = directory?.flatten().or(self.data_directory.take());
-        self.sequence = sequence?.flatten();
-        Ok(!seen.failed)
+        }
+        if self.of_wal.is_due() {
+            let read = timeout_at(by(), wal::read(connection, &mut of_wal)).await;
+            let directory = self.of_wal.take(read, "size of the write-ahead log", server, every, of_wal, findings)?;
+            self.data_directory = directory.flatten().or(self.data_directory.take());
+        }
+        if self.of_sequences.is_due() {
+            let read = timeout_at(by(), sequences::read(connection, server, &mut of_sequences)).await;
+            let sequence = self.of_sequences.take(read, "sequences", server, every, of_sequences, findings)?;
+            self.sequence = sequence.flatten();
+        }
+        Ok(())
     }
 
-    async fn read_tables(
+    fn carry(&self, findings: &mut Findings, every: Duration) {
+        for part in [&self.of_tables, &self.of_wal, &self.of_sequences] {
+            part.carry(findings, every);
+        }
+    }
+}
+
+async fn read_tables(
+    tables: &mut tables::Tables,
+    connection: &mut PgConnection,
+    seen: &mut Findings,
+) -> sqlx::Result<Vec<TableFigures>> {
+    tables::read_sizes(connection, seen).await?;
+    let tables = tables.read(connection, seen).await?;
+    seen.set(MetricId::LargestTable, tables.first().map(|table| table.size_bytes as f64));
+    Ok(tables)
+}
+
+impl Part {
+    fn is_due(&self) -> bool {
+        self.due.is_none_or(|due| Instant::now() >= due)
+    }
+
+    /// What becomes of a reading, as for every source; one that failed leaves what was seen last and is repeated later.
+    fn take<T>(
         &mut self,
-        connection: &mut PgConnection,
-        seen: &mut Findings,
-    ) -> sqlx::Result<Vec<TableFigures>> {
-        tables::read_sizes(connection, seen).await?;
-        self.tables.read(connection, seen).await
+        read: Result<sqlx::Result<T>, Elapsed>,
+        source: &'static str,
+        server: &Server,
+        every: Duration,
+        mut seen: Findings,
+        findings: &mut Findings,
+    ) -> Result<Option<T>, Stop> {
+        let settled = settle(read, source, server, &mut seen);
+        findings.failed |= seen.failed;
+        if settled.is_ok() && !seen.failed {
+            (self.figures, self.limitations) = (seen.figures, seen.limitations);
+            self.taken = Some(Instant::now());
+            self.failures = 0;
+        } else {
+            self.failures = (self.failures + 1).min(MAX_DOUBLINGS);
+        }
+        self.due = Some(Instant::now() + every * 2_u32.pow(self.failures));
+        settled
     }
 
-    /// Figures of the last heavy part stay true for three of its intervals; then they are too old to be shown as current.
+    /// Figures stay true for three intervals; then they are too old to be shown as current.
     fn carry(&self, findings: &mut Findings, every: Duration) {
         if self.taken.is_some_and(|taken| taken.elapsed() <= every * 3) {
             findings.figures.extend(&self.figures);

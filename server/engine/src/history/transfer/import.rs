@@ -390,11 +390,10 @@ impl Sorter {
         } else {
             let points = self.chunk.entry(named.metric).or_default();
             self.gathered += 1;
-            let is_hour = entry.step == Step::Hour;
-            let column = if is_hour { &mut points.hours } else { &mut points.minutes };
+            let column = if entry.step == Step::Hour { &mut points.hours } else { &mut points.minutes };
             let (there, lines) = column.entry(at).or_default();
-            if is_hour {
-                // Said twice, the later line counts.
+            if entry.step != Step::Sample {
+                // Said twice, as in exports put one after another, the later line counts.
                 *there = None;
             }
             merge_into(there, &tally);

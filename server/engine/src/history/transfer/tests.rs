@@ -250,6 +250,15 @@ async fn what_is_exported_and_imported_is_the_same() {
             }
             assert_eq!(export(&copy, None, format).await, text);
             assert_eq!(import(&copy, &text).await.unwrap().points, 0);
+            // Two exports put one after another say the same twice.
+            let (twice, head) = (store::open("sqlite::memory:").await.unwrap(), text.lines().next().unwrap());
+            let lines = if format == Format::Csv { text.strip_prefix(head).unwrap().trim_start() } else { &text };
+            import(&twice, &format!("{text}{lines}")).await.unwrap();
+            for metric in [MetricId::DatabaseSize, MetricId::Deadlocks] {
+                for step_ms in [MINUTE_MS, HOUR_MS] {
+                    assert_eq!(rows(&twice, metric, step_ms).await, rows(&store, metric, step_ms).await);
+                }
+            }
         }
         // Prometheus text knows no smallest and largest: means and counts are what comes back.
         let text = export(&store, None, Format::Prometheus).await;

@@ -1,0 +1,91 @@
+//! A row, and what is below it while it is open.
+
+use super::spec::ListSpec;
+use crate::{
+    components::icon::{Glyph, Icon},
+    layout::use_frame,
+};
+use leptos::prelude::*;
+use leptos_router::hooks::use_location;
+
+/// The link that opens a row and closes it.
+#[component]
+pub fn Twisty(
+    /// Where it leads.
+    #[prop(into)]
+    href: Signal<String>,
+    /// Whether the row is open.
+    #[prop(into)]
+    is_open: Signal<bool>,
+    /// "Details of session 4711".
+    label: String,
+) -> impl IntoView {
+    view! {
+        <a
+            class="twisty"
+            href=href
+            aria-expanded=move || if is_open.get() { "true" } else { "false" }
+            aria-label=label
+            data-noscroll=""
+        >
+            <Glyph icon=Icon::ChevronRight small=true/>
+        </a>
+    }
+    .into_any()
+}
+
+/// A row.
+#[component]
+pub fn Row<R: Clone + PartialEq + Send + Sync + 'static>(
+    spec: &'static ListSpec<R>,
+    id: String,
+    found: Memo<Option<R>>,
+    shown: Memo<Vec<usize>>,
+    detail: Option<Callback<Signal<R>, AnyView>>,
+) -> impl IntoView {
+    let frame = use_frame();
+    let path = use_location().pathname;
+    let key = spec.keys.open;
+    let is_open = {
+        let id = id.clone();
+        Memo::new(move |_| detail.is_some() && frame.query.with(|query| query.get_str(key) == Some(id.as_str())))
+    };
+    let twisty = detail.map(|_| {
+        let label = format!("Details of {} {id}", spec.one);
+        let href = Signal::derive(move || {
+            path.with(|path| frame.link(path, &[(key, (!is_open.get()).then_some(id.as_str()))]))
+        });
+        view! {
+            <Twisty href is_open label/>
+            " "
+        }
+    });
+    let cell = move |place: usize| {
+        let column = &spec.columns[place];
+        let content = move || found.with(|row| row.as_ref().map(column.cell));
+        view! { <td class=column.class>{content}</td> }
+    };
+    // The first column is always there and holds the twisty; the others come and go.
+    let first = &spec.columns[0];
+    let others = move || shown.get().into_iter().filter(|place| *place > 0).map(cell).collect_view();
+    let width = move || shown.with(Vec::len).to_string();
+    let below = move || {
+        // A row is found before it is shown.
+        let row = Signal::derive(move || found.get().expect("an open row was found"));
+        detail.map(|detail| detail.run(row))
+    };
+    view! {
+        <tr class:open=move || is_open.get()>
+            <td class=first.class>
+                {twisty} {move || found.with(|row| row.as_ref().map(first.cell))}
+            </td>
+            {others}
+        </tr>
+        <Show when=move || is_open.get() && found.with(Option::is_some)>
+            <tr class="detail">
+                <td colspan=width>{below()}</td>
+            </tr>
+        </Show>
+    }
+    .into_any()
+}
