@@ -8,7 +8,7 @@ import { until } from "../lib/wait.mjs";
 
 const METRICS = [
   "database.queries", "database.connections", "database.transactions", "database.rows_returned",
-  "database.wal_bytes", "database.sessions_active", "redis.commands", "process.memory",
+  "database.wal_bytes", "database.sessions_active", "redis.commands", "redis.memory",
 ];
 const POINTS = 1500;
 const VIEWPORT = { width: 1440, height: 2000 };

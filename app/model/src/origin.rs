@@ -46,7 +46,7 @@ impl Origin {
 pub struct Skipped {
     /// This console measured there itself: what was measured wins.
     pub measured: u64,
-    /// An earlier import has them already.
+    /// An earlier import has them already, or an earlier line of the same file.
     pub present: u64,
     /// Older than what is kept.
     pub too_old: u64,

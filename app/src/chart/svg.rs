@@ -228,7 +228,6 @@ fn paint_gaps(out: &mut String, plot: &Plot, wide: bool) {
     let (named, height) = if wide { (NAMED_GAP_WIDE, 14) } else { (NAMED_GAP, 50) };
     for gap in gaps(&plot.lead.series, plot.from, plot.to) {
         let (start, end) = (plot.fraction(gap.from), plot.fraction(gap.to));
-        let whole = end - start > 0.995;
         // Before the first measurement nothing is missing yet: a word, no hatch.
         if !gap.leading {
             let _ = write!(
@@ -239,7 +238,7 @@ fn paint_gaps(out: &mut String, plot: &Plot, wide: bool) {
             );
         }
         if end - start >= named {
-            let text = match (gap.leading, whole) {
+            let text = match (gap.leading, plot.lead.series.avg.iter().all(Option::is_none)) {
                 (true, true) => "no data in this range".to_owned(),
                 (true, false) => format!("data from {}", format::moment(gap.to, plot.today)),
                 (false, _) => format!("no data, {}", format::duration_ms((gap.to.0 - gap.from.0) as f64)),

@@ -123,10 +123,10 @@ fn counts_are_scaled_to_the_slot_and_the_newest_slot_still_fills() {
     let quiet = baseline(&series, hours, begun);
     assert!((quiet.mid[30].unwrap() - 6.0).abs() < 1e-9);
     assert_eq!(quiet.anomalies, []);
-    // Two fine slots make a stretch; once over, a minute without any counts as every other.
-    let silent = shown(MetricId::Deadlocks, 60_000, 60, |slot| Some(if slot >= 58 { 0.0 } else { 6.0 }));
-    assert_eq!(baseline(&silent, hours, begun).anomalies.len(), 0);
-    assert_eq!(baseline(&silent, hours, END).anomalies.len(), 1);
+    // Two fine slots make a stretch; once over, the last minute counts as every other.
+    let late = shown(MetricId::Deadlocks, 60_000, 60, |slot| Some(if slot >= 58 { 60.0 } else { 6.0 }));
+    assert_eq!(baseline(&late, hours, begun).anomalies.len(), 0);
+    assert_eq!(baseline(&late, hours, END).anomalies.len(), 1);
     let burst = shown(MetricId::Deadlocks, 60_000, 60, |slot| Some(if (20..25).contains(&slot) { 60.0 } else { 6.0 }));
     let found = baseline(&burst, hours, END).anomalies;
     assert_eq!((found.len(), found[0].factor), (1, Some(10.0)));

@@ -7,6 +7,7 @@ use headroom_model::{
     range::Resolved,
     share::{Audience, SHARE_REMEMBERED_DAYS, SHARES_MAX, SHARES_OF_ONE_MAX},
 };
+use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::collections::BTreeSet;
 
 const NOON: Timestamp = Timestamp(1_795_089_600_000);
@@ -65,6 +66,37 @@ async fn minutes_merge_and_hours_are_their_sum() {
         assert_eq!(hour, [Some(Tally { sum: 7.0, min: -2.0, max: 5.0, count: 4 })]);
         assert_eq!(fives[0], hour[0]);
         assert!(fives[1..].iter().all(Option::is_none));
+    })
+    .await;
+}
+
+/// Minutes by chance, with gaps, read back on every grid: each slot is exactly what was measured in it, and nothing else is.
+#[tokio::test]
+async fn rollups_keep_what_was_measured_and_gaps_stay_gaps() {
+    on_each_backend(async |store| {
+        let mut rng = StdRng::seed_from_u64(7);
+        let metric = MetricId::Connections;
+        let rows: Vec<MinuteRow> = (0..3 * 24 * 60)
+            .filter_map(|minute| {
+                let is_gap = rng.random_bool(0.4) || (600..1900).contains(&minute);
+                let values: Vec<f64> =
+                    (0..rng.random_range(1..4)).map(|_| f64::from(rng.random_range(-500..500))).collect();
+                (!is_gap).then(|| row(metric, minute, &values))
+            })
+            .collect();
+        for batch in rows.chunks(700) {
+            store.merge_minutes(Uuid::now_v7(), &orders(), batch).await.unwrap();
+        }
+        for step_ms in [MINUTE_MS, 5 * MINUTE_MS, 30 * MINUTE_MS, HOUR_MS, 6 * HOUR_MS, DAY_MS] {
+            let slots = usize::try_from(3 * DAY_MS / step_ms).unwrap() + 1;
+            let grid = Grid { from: NOON.floor_to(step_ms), step_ms, slots };
+            let mut expected = vec![None; slots];
+            for row in &rows {
+                merge_into(&mut expected[grid.slot_of(row.at).unwrap()], &row.tally);
+            }
+            assert!(step_ms > HOUR_MS || expected.iter().any(Option::is_none));
+            assert_eq!(read(&*store, metric, grid).await, expected, "{step_ms}");
+        }
     })
     .await;
 }

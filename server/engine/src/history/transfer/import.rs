@@ -334,7 +334,10 @@ struct Sorter {
     chunk: Chunk,
     gathered: u64,
     counters: HashMap<String, (Timestamp, f64)>,
-    whole: Hours,
+    /// Hours that were told as a whole.
+    whole: Seen,
+    /// Minutes that were.
+    minutes: Seen,
     points: u64,
     metrics: BTreeSet<MetricId>,
     span: Option<(Timestamp, Timestamp)>,
@@ -352,7 +355,8 @@ impl Sorter {
             chunk: Chunk::new(),
             gathered: 0,
             counters: HashMap::new(),
-            whole: Hours { from: hours_from, bits: HashMap::new() },
+            whole: Seen { from: hours_from, step_ms: HOUR_MS, bits: HashMap::new() },
+            minutes: Seen { from: hours_from, step_ms: MINUTE_MS, bits: HashMap::new() },
             points: 0,
             metrics: BTreeSet::new(),
             span: None,
@@ -387,13 +391,17 @@ impl Sorter {
             self.skipped.too_old += 1;
         } else if entry.at > self.now.plus_millis(-MARGIN_MS) {
             self.skipped.too_new += 1;
+        } else if entry.step == Step::Minute && !self.minutes.set(named.metric, at) {
+            // Said before, as in exports put one after another.
+            self.skipped.present += 1;
         } else {
             let points = self.chunk.entry(named.metric).or_default();
             self.gathered += 1;
-            let column = if entry.step == Step::Hour { &mut points.hours } else { &mut points.minutes };
+            let is_hour = entry.step == Step::Hour;
+            let column = if is_hour { &mut points.hours } else { &mut points.minutes };
             let (there, lines) = column.entry(at).or_default();
-            if entry.step != Step::Sample {
-                // Said twice, as in exports put one after another, the later line counts.
+            if is_hour {
+                // Said twice, the later line counts.
                 *there = None;
             }
             merge_into(there, &tally);
@@ -442,29 +450,33 @@ impl Sorter {
     }
 }
 
-/// One bit an hour and metric: 2 KB a metric.
-struct Hours {
+/// One bit a step and metric: of 25 months, 2 KB a metric for hours, 140 KB for minutes.
+struct Seen {
     from: Timestamp,
+    step_ms: i64,
     bits: HashMap<MetricId, Vec<u64>>,
 }
 
-impl Hours {
-    fn place(&self, hour: Timestamp) -> Option<(usize, u64)> {
-        let index = usize::try_from((hour.0 - self.from.0).div_euclid(HOUR_MS)).ok()?;
+impl Seen {
+    fn place(&self, at: Timestamp) -> Option<(usize, u64)> {
+        let index = usize::try_from((at.0 - self.from.0).div_euclid(self.step_ms)).ok()?;
         Some((index / 64, 1 << (index % 64)))
     }
 
-    fn set(&mut self, metric: MetricId, hour: Timestamp) {
-        let Some((word, bit)) = self.place(hour) else { return };
+    /// Whether it was not there before.
+    fn set(&mut self, metric: MetricId, at: Timestamp) -> bool {
+        let Some((word, bit)) = self.place(at) else { return true };
         let bits = self.bits.entry(metric).or_default();
         if bits.len() <= word {
             bits.resize(word + 1, 0);
         }
+        let is_new = bits[word] & bit == 0;
         bits[word] |= bit;
+        is_new
     }
 
-    fn get(&self, metric: MetricId, hour: Timestamp) -> bool {
-        let Some((word, bit)) = self.place(hour) else { return false };
+    fn get(&self, metric: MetricId, at: Timestamp) -> bool {
+        let Some((word, bit)) = self.place(at) else { return false };
         self.bits.get(&metric).and_then(|bits| bits.get(word)).is_some_and(|bits| bits & bit > 0)
     }
 }
