@@ -9,6 +9,7 @@ pub mod estimate;
 pub mod event;
 pub mod failure;
 pub mod figure;
+pub mod first;
 pub mod icon;
 #[allow(dead_code, unused_imports, reason = "the pages of the observatory use the rest")]
 pub mod list;

@@ -16,7 +16,7 @@ mod warmup;
 use crate::{
     components::{
         clear::ClearDialog,
-        failure::Failure,
+        first::first,
         notices::{NotRead, Outages, Pruned, RangeRefused},
         skeleton::Skeleton,
     },
@@ -106,26 +106,16 @@ fn TargetPage(target: String) -> impl IntoView {
         panels.refetch();
         past.refetch();
     });
-    view! {
-        <Transition fallback=|| view! { <Frames/> }>
-            {move || Suspend::new(async move {
-                let (present, panels, past) = (present.await, panels.await, past.await);
-                match present {
-                    Ok(present) => view! { <Loaded present panels past/> }.into_any(),
-                    Err(error) => {
-                        view! {
-                            <div class="page-head">
-                                <h1>"Cache"</h1>
-                            </div>
-                            <Failure error retry/>
-                        }
-                            .into_any()
-                    }
-                }
-            })}
-        </Transition>
-    }
-    .into_any()
+    first(
+        Some("Cache"),
+        || view! { <Frames/> }.into_any(),
+        retry,
+        move || async move {
+            let (present, panels, past) = (present.await, panels.await, past.await);
+            present.map(|present| (present, panels, past))
+        },
+        |(present, panels, past)| view! { <Loaded present panels past/> }.into_any(),
+    )
 }
 
 /// The frames of the page while its first data is on its way.

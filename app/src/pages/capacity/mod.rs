@@ -8,7 +8,7 @@ mod what_if;
 mod words;
 
 use crate::{
-    components::{failure::Failure, notices::NotRead, origin::OriginNote, skeleton::Skeleton},
+    components::{first::first, notices::NotRead, origin::OriginNote, skeleton::Skeleton},
     data::reads::Reads,
     functions,
     layout::use_frame,
@@ -59,36 +59,21 @@ fn asked() -> Memo<(u32, WhatIfFields)> {
 fn TargetPage(target: String) -> impl IntoView {
     let asked = asked();
     // Read once, for the first paint; from then on the page follows the URL and the clock without being built anew.
-    let first = Resource::new_blocking(|| (), {
+    let answer = Resource::new_blocking(|| (), {
         let target = target.clone();
         move |()| {
             let (days, what_if) = asked.get_untracked();
             functions::capacity(Some(target.clone()), days, what_if)
         }
     });
-    let retry = Callback::new(move |()| first.refetch());
-    view! {
-        <Transition fallback=|| view! { <Frames/> }>
-            {move || {
-                let target = target.clone();
-                Suspend::new(async move {
-                    match first.await {
-                        Ok(first) => view! { <Loaded target first/> }.into_any(),
-                        Err(error) => {
-                            view! {
-                                <div class="page-head">
-                                    <h1>"Capacity"</h1>
-                                </div>
-                                <Failure error retry/>
-                            }
-                                .into_any()
-                        }
-                    }
-                })
-            }}
-        </Transition>
-    }
-    .into_any()
+    let retry = Callback::new(move |()| answer.refetch());
+    first(
+        Some("Capacity"),
+        || view! { <Frames/> }.into_any(),
+        retry,
+        move || async move { answer.await },
+        move |first| view! { <Loaded target=target.clone() first/> }.into_any(),
+    )
 }
 
 /// The frames of the page while its first data is on its way.

@@ -12,7 +12,7 @@ mod words;
 
 use crate::{
     components::{
-        failure::Failure,
+        first::first,
         notices::{NotRead, Outages, Pruned, RangeRefused},
         skeleton::PageSkeleton,
     },
@@ -66,18 +66,16 @@ fn TargetPage(target: String) -> impl IntoView {
         present.refetch();
         past.refetch();
     });
-    view! {
-        <Transition fallback=|| view! { <PageSkeleton/> }>
-            {move || Suspend::new(async move {
-                let (present, past) = (present.await, past.await);
-                match present {
-                    Ok(present) => view! { <Loaded present past/> }.into_any(),
-                    Err(error) => view! { <Failure error retry/> }.into_any(),
-                }
-            })}
-        </Transition>
-    }
-    .into_any()
+    first(
+        None,
+        || view! { <PageSkeleton/> }.into_any(),
+        retry,
+        move || async move {
+            let (present, past) = (present.await, past.await);
+            present.map(|present| (present, past))
+        },
+        |(present, past)| view! { <Loaded present past/> }.into_any(),
+    )
 }
 
 /// The page once its first data is there.

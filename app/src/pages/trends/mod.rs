@@ -18,7 +18,7 @@ use moment::{Drill, MomentSheet};
 
 use crate::{
     components::{
-        failure::Failure,
+        first::first,
         notices::{NotRead, Outages, Pruned, RangeRefused},
         preview::LinkPreview,
     },
@@ -117,26 +117,16 @@ fn TargetPage(target: String) -> impl IntoView {
         past.refetch();
         minute.refetch();
     });
-    view! {
-        <Transition fallback=|| view! { <Frames/> }>
-            {move || Suspend::new(async move {
-                let (present, past, minute) = (present.await, past.await, minute.await);
-                match present {
-                    Ok(present) => view! { <Loaded present past minute/> }.into_any(),
-                    Err(error) => {
-                        view! {
-                            <div class="page-head">
-                                <h1>"Trends"</h1>
-                            </div>
-                            <Failure error retry/>
-                        }
-                            .into_any()
-                    }
-                }
-            })}
-        </Transition>
-    }
-    .into_any()
+    first(
+        Some("Trends"),
+        || view! { <Frames/> }.into_any(),
+        retry,
+        move || async move {
+            let (present, past, minute) = (present.await, past.await, minute.await);
+            present.map(|present| (present, past, minute))
+        },
+        |(present, past, minute)| view! { <Loaded present past minute/> }.into_any(),
+    )
 }
 
 /// The frames of the page while its first data is on its way.
