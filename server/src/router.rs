@@ -3,9 +3,9 @@
 use crate::{
     access::{Access, authorize, forms},
     api::{
-        audit, baseline, cache, capacity, data, document, events, exposition, health, history, invalidation, metrics,
-        moment, operations, pool, probes, requests, session, shares, stats, stream, summary, targets, tokens, transfer,
-        trends, users, warmup,
+        audit, baseline, cache, capacity, data, database, document, events, exposition, health, history, invalidation,
+        metrics, moment, operations, pool, probes, requests, session, shares, stats, stream, summary, targets, tokens,
+        transfer, trends, users, warmup,
     },
     assets::IMMUTABLE,
     endpoint::{self, Endpoint, admin, operator, public, scrape, viewer},
@@ -73,6 +73,11 @@ pub fn endpoints() -> Vec<Endpoint> {
         viewer(routes!(moment::moment)).cached(COSTLY),
         viewer(routes!(baseline::baseline)).cached(COSTLY),
         viewer(routes!(stream::stream)),
+        // For those who look what slows the database
+        viewer(routes!(database::statements::list)).also(&["/metrics/query-stats"]),
+        viewer(routes!(database::statements::one)),
+        viewer(routes!(database::statements::slow))
+            .also(&["/metrics/slow-queries", "/api/v1/performance/database/slow-queries"]),
         // For pipelines and people on call
         viewer(routes!(events::list)),
         operator(routes!(events::mark)),

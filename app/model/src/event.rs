@@ -28,11 +28,13 @@ pub enum EventKind {
     Configuration,
     /// A table or index came, went or changed.
     SchemaChange,
+    /// A statement came, went, or takes longer than usual.
+    Statement,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [EventKind; 10] = [
+    pub const ALL: [EventKind; 11] = [
         EventKind::Deploy,
         EventKind::Action,
         EventKind::Operation,
@@ -43,6 +45,7 @@ impl EventKind {
         EventKind::StatisticsReset,
         EventKind::Configuration,
         EventKind::SchemaChange,
+        EventKind::Statement,
     ];
 
     /// The name stored and sent.
@@ -59,6 +62,7 @@ impl EventKind {
             EventKind::StatisticsReset => "statisticsReset",
             EventKind::Configuration => "configuration",
             EventKind::SchemaChange => "schemaChange",
+            EventKind::Statement => "statement",
         }
     }
 

@@ -24,6 +24,7 @@ pub mod range;
 pub mod sample;
 pub mod series;
 pub mod share;
+pub mod statements;
 pub mod storage;
 pub mod target;
 pub mod timestamp;

@@ -21,6 +21,7 @@ fn icon(kind: EventKind) -> Icon {
         EventKind::StatisticsReset => Icon::Eraser,
         EventKind::Configuration => Icon::Settings,
         EventKind::SchemaChange => Icon::Schema,
+        EventKind::Statement => Icon::TextSearch,
     }
 }
 

@@ -32,6 +32,7 @@ pub enum Icon {
     Ellipsis,
     TrendingUp,
     Download,
+    TextSearch,
 }
 
 impl Icon {
@@ -40,6 +41,9 @@ impl Icon {
             Icon::Gauge => r#"<path d="m12 14 4-4"/><path d="M3.34 19a10 10 0 1 1 17.32 0"/>"#,
             Icon::Database => {
                 r#"<ellipse cx="12" cy="5" rx="9" ry="3"/><path d="M3 5V19A9 3 0 0 0 21 19V5"/><path d="M3 12A9 3 0 0 0 21 12"/>"#
+            }
+            Icon::TextSearch => {
+                r#"<path d="M21 5H3"/><path d="M10 12H3"/><path d="M10 19H3"/><circle cx="17" cy="15" r="3"/><path d="m21 19-1.9-1.9"/>"#
             }
             Icon::ChevronDown => r#"<path d="m6 9 6 6 6-6"/>"#,
             Icon::Clock => r#"<circle cx="12" cy="12" r="10"/><path d="M12 6v6l4 2"/>"#,

@@ -23,6 +23,7 @@ use crate::{
         slot::{Moment, Published, Slot},
         watch::{Readers, Watch},
     },
+    statements::StatementLog,
     store::{Retention, StateStore, StoreError},
     target::{Target, TargetConfig},
     warmup::{self, WarmupSettings, Warmups},
@@ -98,6 +99,8 @@ pub struct Console {
     pub history: Arc<History>,
     /// What ran in each minute.
     pub moments: Arc<Moments>,
+    /// What each statement did.
+    pub statements: Arc<StatementLog>,
     /// Users, tokens, sessions.
     pub access: Access,
     /// What applications read through the cache.
@@ -179,6 +182,7 @@ impl Console {
             lists: Arc::default(),
             history,
             moments: Arc::new(Moments::new(store.clone(), clock.clone())),
+            statements: Arc::new(StatementLog::new(store.clone(), clock.clone(), feed.clone())),
             access: Access::new(store.clone(), clock.clone()),
             requests: Arc::new(RequestStats::default()),
             requests_reset_at: Arc::default(),
@@ -209,6 +213,8 @@ impl Console {
         writers.spawn(async move { history.run(stop).await });
         let (moments, stop) = (self.moments.clone(), stop_writers.clone());
         writers.spawn(async move { moments.run(stop).await });
+        let (statements, stop) = (self.statements.clone(), stop_writers.clone());
+        writers.spawn(async move { statements.run(stop).await });
         let (openings, store, stop) = (self.openings.clone(), self.store.clone(), stop_writers.clone());
         writers.spawn(async move { openings.run(store, stop).await });
         let readers = Readers {
@@ -216,6 +222,7 @@ impl Console {
             feed: self.feed.clone(),
             history: self.history.clone(),
             moments: self.moments.clone(),
+            statements: self.statements.clone(),
             process: Arc::new(SharedProcess::start(self.requests.clone(), self.config.collect.live_every)),
         };
         let mut delay = Duration::ZERO;

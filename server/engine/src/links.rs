@@ -13,6 +13,10 @@ pub enum Place {
     Cache,
     /// The page of forecasts.
     Capacity,
+    /// The page of all statements.
+    Queries,
+    /// The page of one statement.
+    Statement(i64),
 }
 
 /// A link to a place, for one target. Target names need no escaping: `[a-z0-9-]`.
@@ -23,6 +27,8 @@ pub fn link(place: Place, target: &TargetId) -> Link {
         Place::Issues => ("Issues", format!("/?target={target}#h-iss")),
         Place::Cache => ("Cache", format!("/cache?target={target}")),
         Place::Capacity => ("Capacity", format!("/capacity?target={target}")),
+        Place::Queries => ("Queries", format!("/queries?target={target}")),
+        Place::Statement(query_id) => ("Open statement", format!("/queries/{query_id}?target={target}")),
     };
     Link { label: label.to_owned(), href }
 }

@@ -123,19 +123,7 @@ impl HistoryQuery {
                 None => errors.push(unknown_metric(name)),
             }
         }
-        let to = self.to.as_deref().unwrap_or(range::DEFAULT_TO);
-        let resolved = match (self.duration, self.from.as_deref()) {
-            (Some(_), Some(_)) => Err(FieldError {
-                field: "duration".into(),
-                reason: "given together with from; allowed: one of them".into(),
-            }),
-            (Some(minutes), None) if !(1..=MAX_MINUTES).contains(&minutes) => Err(FieldError {
-                field: "duration".into(),
-                reason: format!("{minutes} minutes; allowed: 1 to {MAX_MINUTES}"),
-            }),
-            (Some(minutes), None) => before(to, minutes, now),
-            (None, from) => range::resolve(from.unwrap_or(range::DEFAULT_FROM), to, now).map_err(from_range),
-        };
+        let resolved = range_of(self.from.as_deref(), self.to.as_deref(), self.duration, now);
         match resolved {
             Ok(range) if errors.is_empty() => {
                 // One slot more than whole steps: the first one may start before the range.
@@ -149,6 +137,28 @@ impl HistoryQuery {
                 Err(WebError::invalid(errors))
             }
         }
+    }
+}
+
+/// The range that a query asks for: `from`, or `duration` minutes, until `to`.
+pub(super) fn range_of(
+    from: Option<&str>,
+    to: Option<&str>,
+    duration: Option<u64>,
+    now: Timestamp,
+) -> Result<Resolved, FieldError> {
+    let to = to.unwrap_or(range::DEFAULT_TO);
+    match (duration, from) {
+        (Some(_), Some(_)) => Err(FieldError {
+            field: "duration".into(),
+            reason: "given together with from; allowed: one of them".into(),
+        }),
+        (Some(minutes), None) if !(1..=MAX_MINUTES).contains(&minutes) => Err(FieldError {
+            field: "duration".into(),
+            reason: format!("{minutes} minutes; allowed: 1 to {MAX_MINUTES}"),
+        }),
+        (Some(minutes), None) => before(to, minutes, now),
+        (None, from) => range::resolve(from.unwrap_or(range::DEFAULT_FROM), to, now).map_err(from_range),
     }
 }
 

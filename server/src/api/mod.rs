@@ -7,6 +7,7 @@ pub mod baseline;
 pub mod cache;
 pub mod capacity;
 pub mod data;
+pub mod database;
 pub mod document;
 pub mod events;
 pub mod exposition;

@@ -92,7 +92,9 @@ async fn pages_lead_strangers_to_the_login_page() {
         let location = response.headers()["location"].to_str().unwrap();
         assert!(location.starts_with("/login?next=%2F") && location.contains("target%3Dorders"), "{location}");
         let request = harness.request(Method::GET, listing.path()).bearer_auth(&tokens.viewer);
-        assert_eq!(request.send().await.unwrap().status(), StatusCode::OK, "{}", listing.path());
+        // Nothing has the name of a placeholder.
+        let status = if listing.path().contains('{') { StatusCode::NOT_FOUND } else { StatusCode::OK };
+        assert_eq!(request.send().await.unwrap().status(), status, "{}", listing.path());
     }
     assert!(pages_seen > 0);
     harness.stop().await;

@@ -42,6 +42,7 @@ pub fn icon(event: &Event) -> Icon {
         (_, EventKind::StatisticsReset) => Icon::Eraser,
         (_, EventKind::Configuration) => Icon::Settings,
         (_, EventKind::SchemaChange) => Icon::Schema,
+        (_, EventKind::Statement) => Icon::TextSearch,
         _ => Icon::Tasks,
     }
 }

@@ -1,6 +1,6 @@
 //! What the sources of one collection hand in.
 
-use super::{DatasetFigures, ServerFacts, Session, Spending};
+use super::{DatasetFigures, ServerFacts, Session, Spending, Workload};
 use headroom_model::{
     Band, MetricId, TargetId, Timestamp,
     event::{EventKind, NewEvent},
@@ -17,6 +17,7 @@ pub(super) struct Findings {
     pub(super) facts: ServerFacts,
     pub(super) sessions: Vec<Session>,
     pub(super) spending: Result<Spending, String>,
+    pub(super) workload: Option<Workload>,
     pub(super) datasets: Vec<DatasetFigures>,
     pub(super) limitations: Vec<Limitation>,
     pub(super) events: Vec<NewEvent>,
@@ -33,6 +34,7 @@ impl Findings {
             facts: ServerFacts::default(),
             sessions: Vec::new(),
             spending: Err("Statements could not be read.".to_owned()),
+            workload: None,
             datasets: Vec::new(),
             limitations: Vec::new(),
             events: Vec::new(),

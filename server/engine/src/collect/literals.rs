@@ -16,7 +16,7 @@ pub(super) fn redact(sql: &str, limit: usize) -> String {
     let mut written = 0;
     while let Some(token) = lexer.next() {
         let (piece, is_space) = match token {
-            Token::Gap => (&[' '][..], true),
+            Token::Gap | Token::Comment(_) => (&[' '][..], true),
             Token::Literal => (&['?'][..], false),
             Token::Text(piece) => (piece, false),
         };
@@ -37,9 +37,24 @@ pub(super) fn redact(sql: &str, limit: usize) -> String {
     out
 }
 
+/// The comments of `sql`, without their marks, in the order they stand.
+pub(super) fn comments(sql: &str) -> Vec<String> {
+    let text: Vec<char> = sql.chars().take(MAX_INPUT).collect();
+    let mut lexer = Lexer { text: &text, at: 0 };
+    let mut found = Vec::new();
+    while let Some(token) = lexer.next() {
+        if let Token::Comment(comment) = token {
+            found.push(comment.iter().collect());
+        }
+    }
+    found
+}
+
 enum Token<'a> {
-    /// White space or a comment.
+    /// White space.
     Gap,
+    /// What stands between the marks of a comment.
+    Comment(&'a [char]),
     /// A constant of any kind.
     Literal,
     /// Anything else, as it stands.
@@ -75,11 +90,13 @@ impl<'a> Lexer<'a> {
             }
             '-' if next == Some('-') => {
                 self.skip_while(|c| c != '\n' && c != '\r');
-                Token::Gap
+                Token::Comment(&self.text[start + 2..self.at])
             }
             '/' if next == Some('*') => {
                 self.skip_block_comment();
-                Token::Gap
+                // One that is cut off has no closing mark.
+                let end = if self.text[..self.at].ends_with(&['*', '/']) { self.at - 2 } else { self.at };
+                Token::Comment(self.text.get(start + 2..end).unwrap_or_default())
             }
             '\'' => self.string(0, false),
             'e' | 'E' if next == Some('\'') => self.string(1, true),

@@ -8,16 +8,18 @@ mod cache;
 mod findings;
 mod host;
 mod interval;
-mod latency;
 mod literals;
 mod pools;
 mod postgres;
 mod process;
 mod pulse;
 mod redis;
+mod tags;
+mod work;
 
 pub use process::ProcessCollector;
 pub use pulse::{Heartbeat, Pulse};
+pub use work::{COUNTERS, Counter, Counters, Work};
 
 use crate::{
     cache::{Cache, Tally},
@@ -26,7 +28,9 @@ use crate::{
     target::Target,
 };
 use findings::Findings;
-use headroom_model::{MetricId, Sample, Timestamp, event::NewEvent, sample::Figures, target::Limitation};
+use headroom_model::{
+    MetricId, Sample, Timestamp, event::NewEvent, sample::Figures, statements::Tag, target::Limitation,
+};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -111,6 +115,49 @@ pub struct Spending {
     pub calls: u64,
     /// Execution time of all statements.
     pub time_ms: f64,
+}
+
+/// What one statement did between two readings of all counters, whoever ran it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatementWork {
+    /// pg_stat_statements key.
+    pub query_id: i64,
+    /// Normalised text, at most 2,000 characters; none while it is not known.
+    pub text: Option<Arc<str>>,
+    /// Tags from its comment.
+    pub tags: Arc<[Tag]>,
+    /// Roles that ran it, most calls first, at most eight.
+    pub roles: Vec<Arc<str>>,
+    /// What it did.
+    pub work: Work,
+}
+
+/// What all statements did between two readings of all counters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workload {
+    /// Between the two readings.
+    pub interval: Duration,
+    /// The statements that took most time and those with most calls, at most 250.
+    pub statements: Vec<StatementWork>,
+    /// Calls of all statements that clients ran.
+    pub calls: f64,
+    /// Their execution time in all, in milliseconds.
+    pub time_ms: f64,
+    /// Whether the server forgot statements meanwhile, so that sums are incomplete.
+    pub evicted: bool,
+    /// Texts that the server told since the last of these: also of statements that ran before.
+    pub learned: Vec<KnownText>,
+}
+
+/// The text of a statement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownText {
+    /// pg_stat_statements key.
+    pub query_id: i64,
+    /// Normalised, at most 2,000 characters.
+    pub text: Arc<str>,
+    /// Tags from its comment.
+    pub tags: Arc<[Tag]>,
 }
 
 /// One table, as of the last heavy collection.
@@ -225,6 +272,8 @@ pub struct Observation {
     pub statements: Vec<StatementFigures>,
     /// What statements did since the previous reading, or why that is not known.
     pub spending: Result<Spending, String>,
+    /// What statements did since the previous reading of all counters; none where this reading did not take them.
+    pub workload: Option<Workload>,
     /// Tables by size, largest first, at most 500. From the last heavy collection.
     pub tables: Vec<TableFigures>,
     /// The fullest sequence; none where there is none, or not all may be read.
@@ -339,6 +388,7 @@ impl Collector {
             sessions: findings.sessions,
             statements: if answered { self.postgres.statements() } else { Vec::new() },
             spending: findings.spending,
+            workload: findings.workload.filter(|_| answered),
             tables: if answered { self.postgres.tables() } else { Vec::new() },
             sequence: if answered { self.postgres.sequence() } else { None },
             datasets: findings.datasets,

@@ -157,6 +157,7 @@ mod tests {
             spending: Err("Not read.".to_owned()),
             tables: Vec::new(),
             sequence: None,
+            workload: None,
             datasets: Vec::new(),
             limitations: Vec::new(),
             events: Vec::new(),

@@ -186,7 +186,7 @@ mod tests {
 
     fn draw(observation: &Observation) -> Vec<Issue> {
         let sample = &observation.sample;
-        issues::draw(observation, &assess(sample, &HealthSettings::default(), sample.at), &[])
+        issues::draw(observation, &assess(sample, &HealthSettings::default(), sample.at), issues::Beside::default())
     }
 
     #[test]

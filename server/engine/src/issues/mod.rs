@@ -12,11 +12,12 @@ mod sessions;
 mod statements;
 mod tables;
 
-use crate::{collect::Observation, sql::quote_identifier};
+use crate::{collect::Observation, sql::quote_identifier, statements::SlowerStatement};
 use headroom_model::{
     Band,
     health::Health,
     observation::{Issue, IssueKind},
+    statements::RowByRow,
 };
 
 /// The most issues one answer carries.
@@ -25,17 +26,30 @@ pub const MAX_ISSUES: usize = 20;
 /// How many issues of one sort are worth reading; the rest are of the same cause.
 const MAX_OF_A_SORT: usize = 5;
 
-/// What needs someone, worst first; suggestions after active issues. `near_limits` come from forecasts. At most
-/// [`MAX_ISSUES`].
+/// What is known beside an observation: from forecasts, and from the history of statements.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// Issues of resources whose limit is near.
+    pub near_limits: &'a [Issue],
+    /// Statements that are slower than usual.
+    pub slower: &'a [SlowerStatement],
+    /// Rows that are fetched one by one.
+    pub patterns: &'a [RowByRow],
+}
+
+/// What needs someone, worst first; suggestions after active issues. At most [`MAX_ISSUES`].
 #[must_use]
-pub fn draw(observation: &Observation, health: &Health, near_limits: &[Issue]) -> Vec<Issue> {
+pub fn draw(observation: &Observation, health: &Health, beside: Beside<'_>) -> Vec<Issue> {
+    let target = &observation.sample.target;
     let blocking = blocking::draw(observation, health);
     let mut issues = figures::draw(observation, health);
     issues.extend(cache::draw(observation, health));
     issues.extend(sessions::draw(observation, &blocking.roots));
     issues.extend(blocking.issues);
-    issues.extend_from_slice(near_limits);
+    issues.extend_from_slice(beside.near_limits);
     issues.extend(statements::draw(observation, health));
+    issues.extend(statements::slower(target, beside.slower));
+    issues.extend(statements::row_by_row(target, beside.patterns));
     issues.extend(tables::draw(observation));
     issues.extend(limitations::draw(observation));
     // Stable: within a rank the order above stays, which is worst first within each sort.
@@ -63,7 +77,7 @@ fn table_identifier(schema: &str, name: &str) -> String {
 }
 
 /// A statement in one line of at most 160 characters.
-fn one_line(statement: &str) -> String {
+pub(crate) fn one_line(statement: &str) -> String {
     const MOST: usize = 160;
     let mut line = String::new();
     for word in statement.split_whitespace() {
@@ -93,7 +107,12 @@ mod tests {
         collect::{ServerFacts, Session, StatementFigures, TableFigures},
         health::{HealthSettings, assess},
     };
-    use headroom_model::{MetricId, Sample, TargetId, Timestamp, observation::Remedy, target::Limitation};
+    use headroom_model::{
+        MetricId, Sample, TargetId, Timestamp,
+        observation::Remedy,
+        statements::{Basis, Regression, Sureness},
+        target::Limitation,
+    };
 
     const NOW: Timestamp = Timestamp(1_795_098_728_250);
 
@@ -106,6 +125,7 @@ mod tests {
             spending: Err("Not read.".to_owned()),
             tables: Vec::new(),
             sequence: None,
+            workload: None,
             datasets: Vec::new(),
             limitations: Vec::new(),
             events: Vec::new(),
@@ -115,7 +135,7 @@ mod tests {
     }
 
     fn draw(observation: &Observation) -> Vec<Issue> {
-        super::draw(observation, &assess(&observation.sample, &HealthSettings::default(), NOW), &[])
+        super::draw(observation, &assess(&observation.sample, &HealthSettings::default(), NOW), Beside::default())
     }
 
     fn session(pid: i32, state: &str, state_secs: i64) -> Session {
@@ -220,13 +240,51 @@ mod tests {
         let issues = draw(&seen);
         assert_eq!(issues[0].title, "One statement takes 61 % of the execution time, 612 ms a call");
         assert_eq!(issues[0].kind, IssueKind::Active);
-        assert!(sql(&issues[0]).starts_with("EXPLAIN (GENERIC_PLAN) SELECT"));
-        // What is left of a constant that was replaced is not valid SQL.
-        let whole = std::mem::replace(&mut seen.statements[0].text, "SELECT INTERVAL ? FROM orders".into());
-        assert!(matches!(draw(&seen)[0].remedy, Some(Remedy::Open(_))));
-        seen.statements[0].text = whole;
-        seen.facts.postgres_version = Some("15.8".into());
-        assert!(matches!(draw(&seen)[0].remedy, Some(Remedy::Open(_))));
+        let Some(Remedy::Open(link)) = &issues[0].remedy else { panic!("no link: {issues:#?}") };
+        assert_eq!(link.href, "/queries/-5?target=orders");
+    }
+
+    #[test]
+    fn slower_statements_and_rows_fetched_one_by_one_lead_to_their_statement() {
+        let slower = [SlowerStatement {
+            query_id: 7,
+            text: Some("SELECT * FROM orders WHERE status = $1".into()),
+            regression: Regression {
+                mean_ms: 612.0,
+                usual_ms: 24.0,
+                basis: Basis::Weeks(4),
+                sureness: Sureness::Sure,
+                since: Some(NOW),
+            },
+        }];
+        let patterns = [RowByRow {
+            list_id: "8".into(),
+            list_text: "SELECT id FROM orders".into(),
+            lookup_id: "-9".into(),
+            lookup_text: "SELECT name FROM customers WHERE id = $1".into(),
+            minutes: 7,
+            of: 10,
+            per_call: 20.0,
+            calls: 1_400,
+            total_ms: 90.0,
+        }];
+        let seen = observation(&[]);
+        let health = assess(&seen.sample, &HealthSettings::default(), NOW);
+        let beside = Beside { slower: &slower, patterns: &patterns, near_limits: &[] };
+        let issues = super::draw(&seen, &health, beside);
+        let titles: Vec<&str> = issues.iter().map(|issue| issue.title.as_str()).collect();
+        assert_eq!(
+            titles,
+            [
+                "A statement takes 612 ms a call, 24 ms is usual",
+                "One statement is run for each row of another, 20 times a list"
+            ]
+        );
+        let links = issues.iter().map(|issue| match &issue.remedy {
+            Some(Remedy::Open(link)) => link.href.as_str(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(links.collect::<Vec<_>>(), ["/queries/7?target=orders", "/queries/-9?target=orders"]);
     }
 
     #[test]

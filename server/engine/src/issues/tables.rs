@@ -83,8 +83,8 @@ fn sequential_scans(table: &TableFigures, observation: &Observation) -> Issue {
         title: format!("{} is read from end to end", table_name(schema, name)),
         detail,
         remedy: Some(likely.map_or_else(
-            || statements::open_trends(&observation.sample.target),
-            |statement| statements::explain(statement, observation),
+            || statements::open_all(&observation.sample.target),
+            |statement| statements::open(&observation.sample.target, statement.query_id),
         )),
         gain: None,
     }

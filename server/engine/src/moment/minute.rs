@@ -3,6 +3,7 @@
 use crate::{
     collect::{Observation, Session},
     issues::blocking,
+    text::short,
 };
 use headroom_model::{
     MetricId, Timestamp,
@@ -398,12 +399,4 @@ fn micros(millis: f64) -> f64 {
 /// A share to a hundredth of a per cent.
 fn part(share: f64) -> f64 {
     (share * 1e4).round() / 1e4
-}
-
-/// At most `limit` characters, the last of them an ellipsis where something was cut.
-fn short(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        None => text.to_owned(),
-        Some(_) => text.chars().take(limit - 1).chain(['…']).collect(),
-    }
 }

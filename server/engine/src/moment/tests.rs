@@ -28,6 +28,7 @@ fn reading(at: Timestamp) -> Observation {
         spending: Ok(Spending { interval: Duration::from_secs(5), statements: Vec::new(), calls: 0, time_ms: 0.0 }),
         tables: Vec::new(),
         sequence: None,
+        workload: None,
         datasets: Vec::new(),
         limitations: Vec::new(),
         events: Vec::new(),

@@ -10,8 +10,9 @@ use crate::{
     dataset::Page,
     health::{HealthSettings, HealthTracker},
     history::History,
-    issues,
+    issues::{self, Beside},
     moment::Moments,
+    statements::StatementLog,
 };
 use headroom_model::{
     Component, MetricId, Sample, Timestamp,
@@ -38,6 +39,7 @@ pub(crate) struct Readers {
     pub feed: Arc<Feed>,
     pub history: Arc<History>,
     pub moments: Arc<Moments>,
+    pub statements: Arc<StatementLog>,
     pub process: Arc<SharedProcess>,
 }
 
@@ -215,6 +217,7 @@ impl Watch {
             spending: Err("PostgreSQL did not answer.".to_owned()),
             tables: Vec::new(),
             sequence: None,
+            workload: None,
             datasets: Vec::new(),
             limitations: self.limitations.clone(),
             events: Vec::new(),
@@ -234,9 +237,16 @@ impl Watch {
         }
         let health = self.tracker.update(sample, now);
         store_scores(sample, &health);
-        let issues = issues::draw(&observation, &health, &self.slot.near_limits.get());
+        let log = &self.readers.statements;
+        let beside = Beside {
+            near_limits: &self.slot.near_limits.get(),
+            slower: &log.slower(&observation.sample.target),
+            patterns: &log.patterns(&observation.sample.target),
+        };
+        let issues = issues::draw(&observation, &health, beside);
         self.readers.history.observe(&observation.sample);
         self.readers.moments.observe(&observation);
+        self.readers.statements.observe(&observation);
         for event in std::mem::take(&mut observation.events) {
             if !self.is_own_reset(&event) {
                 self.mark(Some(event));

@@ -19,6 +19,7 @@ use headroom_model::{
     operation::Operation,
     origin::Origin,
     share::{Share, ShareId},
+    statements::Tag,
 };
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 use uuid::Uuid;
@@ -330,6 +331,41 @@ pub struct MomentsSize {
     pub bytes: u64,
 }
 
+/// Slots of statements read at once.
+pub const STATEMENT_SLOTS_MAX: usize = 3_000;
+/// Statements remembered of a target.
+pub const STATEMENTS_MAX: usize = 10_000;
+
+/// What statements did in one slot, as its writer made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotRow {
+    /// Width of the slot.
+    pub step_ms: i64,
+    /// Its start.
+    pub at: Timestamp,
+    /// Which of the consoles that saw a part of it: when that one started. Zero where the whole slot is in it.
+    pub part: Timestamp,
+    /// The document.
+    pub body: Arc<[u8]>,
+}
+
+/// A statement that was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatementText {
+    /// pg_stat_statements key.
+    pub query_id: i64,
+    /// Text without literals; none while the server has not told it.
+    pub text: Option<String>,
+    /// Tags from its comment.
+    pub tags: Vec<Tag>,
+    /// Roles that ran it.
+    pub roles: Vec<String>,
+    /// When it was seen first.
+    pub first_at: Timestamp,
+    /// When it was seen last, to the hour.
+    pub last_at: Timestamp,
+}
+
 /// How often a snapshot was opened since it was last written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShareOpenings {
@@ -376,6 +412,28 @@ pub trait StateStore: Send + Sync + 'static {
     ) -> Result<(Option<Timestamp>, Option<Timestamp>), StoreError>;
     /// How much is kept of what ran.
     async fn moments_size(&self) -> Result<MomentsSize, StoreError>;
+    /// Stores what statements did, and whose they are, in one transaction. Sending it again changes nothing.
+    async fn save_statements(
+        &self,
+        target: &TargetId,
+        slots: &[SlotRow],
+        texts: &[StatementText],
+    ) -> Result<(), StoreError>;
+    /// Slots of a width that begin in a stretch of time, oldest first, at most [`STATEMENT_SLOTS_MAX`].
+    async fn statement_slots(
+        &self,
+        target: &TargetId,
+        step_ms: i64,
+        range: (Timestamp, Timestamp),
+    ) -> Result<Vec<SlotRow>, StoreError>;
+    /// The oldest and the newest slot of a width.
+    async fn statement_span(
+        &self,
+        target: &TargetId,
+        step_ms: i64,
+    ) -> Result<Option<(Timestamp, Timestamp)>, StoreError>;
+    /// What is known of statements; those that were never seen are left out.
+    async fn statement_texts(&self, target: &TargetId, ids: &[i64]) -> Result<Vec<StatementText>, StoreError>;
     /// Removes what is past its retention, a bounded number of rows a call.
     async fn upkeep(&self, now: Timestamp, retention: Retention) -> Result<Upkeep, StoreError>;
 

@@ -540,6 +540,57 @@ async fn shares_are_kept_counted_revoked_and_forgotten() {
 }
 
 #[tokio::test]
+async fn slots_of_statements_are_kept_by_part_and_pruned_by_width() {
+    on_each_backend(async |store| {
+        let row = |step_ms: i64, at: i64, part: i64, body: &[u8]| SlotRow {
+            step_ms,
+            at: NOON.plus_millis(at),
+            part: Timestamp(part),
+            body: body.into(),
+        };
+        let text = |query_id: i64, text: Option<&str>, first: i64, last: i64| StatementText {
+            query_id,
+            text: text.map(Into::into),
+            tags: text.map(|_| Tag { key: "route".into(), value: "/orders".into() }).into_iter().collect(),
+            roles: vec!["shop".into()],
+            first_at: NOON.plus_millis(first),
+            last_at: NOON.plus_millis(last),
+        };
+        let day = 24 * HOUR_MS;
+        assert_eq!(store.statement_span(&orders(), MINUTE_MS).await.unwrap(), None);
+        assert_eq!(store.statement_texts(&orders(), &[1]).await.unwrap(), []);
+        let rows = [row(MINUTE_MS, 0, 1, b"one"), row(MINUTE_MS, 0, 2, &[0, 255]), row(HOUR_MS, 0, 0, b"hour")];
+        let texts = [text(1, Some("SELECT $1"), 0, 0), text(i64::MIN, None, 0, 0)];
+        store.save_statements(&orders(), &rows, &texts).await.unwrap();
+        store.save_statements(&orders(), &rows, &texts).await.unwrap();
+        store.save_statements(&TargetId("other".into()), &rows[..1], &[]).await.unwrap();
+        let range = (NOON, NOON.plus_millis(HOUR_MS));
+        assert_eq!(store.statement_slots(&orders(), MINUTE_MS, range).await.unwrap(), rows[..2]);
+        store.save_statements(&orders(), &[row(HOUR_MS, 0, 0, b"more")], &[]).await.unwrap();
+        assert_eq!(&*store.statement_slots(&orders(), HOUR_MS, range).await.unwrap()[0].body, b"more");
+        let before = (NOON.plus_millis(-HOUR_MS), NOON);
+        assert_eq!(store.statement_slots(&orders(), MINUTE_MS, before).await.unwrap(), []);
+
+        // A text is kept once known; a statement was seen from the first time to the last.
+        store.save_statements(&orders(), &[], &[text(1, None, 5, 9), text(2, Some("B"), 7, 7)]).await.unwrap();
+        let found = store.statement_texts(&orders(), &[1, 2, 3, i64::MIN]).await.unwrap();
+        let one = found.iter().find(|text| text.query_id == 1).unwrap();
+        assert_eq!((one, found.len()), (&text(1, Some("SELECT $1"), 0, 9), 3));
+
+        store.save_statements(&orders(), &[row(MINUTE_MS, 3 * day, 1, b"late")], &[]).await.unwrap();
+        store.upkeep(NOON.plus_millis(3 * day), Retention::default()).await.unwrap();
+        let late = NOON.plus_millis(3 * day);
+        assert_eq!(store.statement_span(&orders(), MINUTE_MS).await.unwrap(), Some((late, late)));
+        assert_eq!(store.statement_span(&orders(), HOUR_MS).await.unwrap(), Some((NOON, NOON)));
+        assert_eq!(store.statement_texts(&orders(), &[1, 2]).await.unwrap().len(), 2);
+        store.upkeep(NOON.plus_millis(763 * day), Retention::default()).await.unwrap();
+        assert_eq!(store.statement_span(&orders(), HOUR_MS).await.unwrap(), None);
+        assert_eq!(store.statement_texts(&orders(), &[1, 2]).await.unwrap(), []);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_ran_is_kept_once_a_minute_and_pruned_with_the_minutes() {
     on_each_backend(async |store| {
         let row = |minute: i64, readings: u32, body: &[u8]| MomentRow {

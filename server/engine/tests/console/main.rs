@@ -6,4 +6,5 @@ mod moment;
 mod outage;
 mod publish;
 mod reset;
+mod statements;
 mod support;

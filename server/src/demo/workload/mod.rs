@@ -27,6 +27,8 @@ pub struct Rates {
     pub events: f64,
     /// "My orders" pages a second at the busiest hour: the statement without its index.
     pub account_pages: f64,
+    /// Between two lists for the packers: a statement that is run for each row of another.
+    pub packing_every: Duration,
     /// Between two revenue reports.
     pub report_every: Duration,
     /// Between two transactions that block others.
@@ -47,6 +49,7 @@ impl Default for Rates {
             orders: 6.0,
             events: 20.0,
             account_pages: 2.0,
+            packing_every: Duration::from_secs(3),
             report_every: Duration::from_secs(20),
             blocker_every: Duration::from_secs(150),
             blocker_holds: Duration::from_secs(9),
@@ -112,6 +115,7 @@ impl Workload {
         tasks.spawn(queries::orders(shop.clone(), random(3)));
         tasks.spawn(queries::events(shop.clone(), random(4)));
         tasks.spawn(queries::account_pages(shop.clone(), random(5)));
+        tasks.spawn(queries::packing_lists(shop.clone()));
         tasks.spawn(queries::reports(shop.clone()));
         tasks.spawn(trouble::blockers(shop.clone()));
         tasks.spawn(trouble::leaks(shop, random(6)));

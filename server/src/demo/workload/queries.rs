@@ -84,7 +84,8 @@ pub async fn account_pages(shop: Shop, mut random: StdRng) {
             let mut connection = shop.pools.acquire(Lane::Interactive).await?;
             sqlx::query(
                 "SELECT id, total_cents, created_at FROM shop.orders
-                 WHERE customer_id = $1 AND status = $2 ORDER BY total_cents DESC LIMIT 20",
+                 WHERE customer_id = $1 AND status = $2 ORDER BY total_cents DESC LIMIT 20
+                 /*controller:account,action:orders*/",
             )
             .bind(customer)
             .bind("shipped")
@@ -99,6 +100,33 @@ pub async fn account_pages(shop: Shop, mut random: StdRng) {
     }
 }
 
+/// The list for the packers: it fetches the customer of each order on its own, as a mapper does that was not told to join.
+pub async fn packing_lists(shop: Shop) {
+    while shop.wait(shop.rates.packing_every).await {
+        let read: anyhow::Result<()> = async {
+            let mut connection = shop.pools.acquire(Lane::Interactive).await?;
+            let orders: Vec<(i64, i64)> = sqlx::query_as(
+                "SELECT id, customer_id FROM shop.orders ORDER BY id DESC LIMIT 20 /*controller:packing,action:list*/",
+            )
+            .fetch_all(&mut *connection)
+            .await?;
+            for (_, customer) in orders {
+                sqlx::query(
+                    "SELECT name, country FROM shop.customers WHERE id = $1 /*controller:packing,action:list*/",
+                )
+                .bind(customer)
+                .fetch_optional(&mut *connection)
+                .await?;
+            }
+            Ok(())
+        }
+        .await;
+        if let Err(error) = read {
+            shop.recover("packing lists", &error).await;
+        }
+    }
+}
+
 pub async fn reports(shop: Shop) {
     while shop.wait(shop.rates.report_every).await {
         let read: anyhow::Result<()> = async {
@@ -107,7 +135,8 @@ pub async fn reports(shop: Shop) {
                 "SELECT c.country, count(*), sum(i.quantity::bigint * i.price_cents)::bigint
                  FROM shop.orders o JOIN shop.customers c ON c.id = o.customer_id
                  JOIN shop.order_items i ON i.order_id = o.id
-                 WHERE o.created_at > now() - interval '90 days' GROUP BY c.country",
+                 WHERE o.created_at > now() - interval '90 days' GROUP BY c.country
+                 /*job='revenue%20report'*/",
             )
             .fetch_all(&mut *connection)
             .await?;

@@ -5,6 +5,7 @@ mod baseline;
 mod cache;
 mod capacity;
 mod data;
+mod database;
 mod events;
 mod health;
 mod history;

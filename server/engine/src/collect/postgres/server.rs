@@ -40,6 +40,10 @@ pub(super) struct Server {
     pub(super) statements: Option<Extension>,
     /// Places for statements; none where the library is not loaded.
     pub(super) statements_max: Option<i64>,
+    /// Whose calls are counted: `top`, `all`, `none`.
+    pub(super) statements_track: Option<String>,
+    /// Whether planning is counted.
+    pub(super) track_planning: bool,
     role: String,
     /// Asked for only where pg_stat_statements is not loaded; none also where the role may not read it.
     preloaded: Option<String>,
@@ -66,7 +70,9 @@ impl Server {
                     WHERE e.extname = 'pg_stat_statements'),
                 current_setting('pg_stat_statements.max', true)::int8,
                 CASE WHEN current_setting('pg_stat_statements.max', true) IS NULL THEN
-                    (SELECT s.setting FROM pg_settings s WHERE s.name = 'shared_preload_libraries') END",
+                    (SELECT s.setting FROM pg_settings s WHERE s.name = 'shared_preload_libraries') END,
+                current_setting('pg_stat_statements.track', true),
+                coalesce(current_setting('pg_stat_statements.track_planning', true), 'off')::bool",
         )
         .fetch_one(connection)
         .await?;
@@ -90,6 +96,8 @@ impl Server {
                 .map(|(version, schema)| Extension { version, schema: quote_identifier(&schema) }),
             statements_max: row.try_get(12)?,
             preloaded: row.try_get(13)?,
+            statements_track: row.try_get(14)?,
+            track_planning: row.try_get(15)?,
         })
     }
 
@@ -142,6 +150,8 @@ mod tests {
             database: "shop".into(),
             statements: None,
             statements_max: loaded.then_some(5000),
+            statements_track: None,
+            track_planning: false,
             role: "watch\"er".into(),
             preloaded: preloaded.map(Into::into),
         }

@@ -4,7 +4,11 @@
 //! before are told apart into the console's own, which bear its mark ([`crate::sql::MARK`]) and figure nowhere but in the
 //! load that it puts on the target, and all others; of those, texts are kept of what may be shown. Both are asked for at
 //! most every [`TEXTS_EVERY`], and a server that takes too long to answer costs names, never figures.
+//!
+//! Calls, times and rows are read every time; all other counters as well where there are few statements, else with the heavy
+//! part ([`detail`]).
 
+mod detail;
 mod snapshot;
 
 use super::{
@@ -12,10 +16,13 @@ use super::{
     server::{Extension, ExtensionVersion},
 };
 use crate::{
-    collect::{CollectSettings, STATEMENTS_RESET, Spending, StatementFigures, latency::Mixture, literals::redact},
+    collect::{
+        CollectSettings, Counters, STATEMENTS_RESET, Spending, StatementFigures, Workload, literals::redact, tags,
+    },
+    latency::Mixture,
     sql::MARK,
 };
-use headroom_model::{MetricId, Timestamp};
+use headroom_model::{MetricId, Timestamp, statements::Tag};
 use snapshot::{Change, Key, Snapshot, Totals};
 use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -56,12 +63,21 @@ pub(super) struct Statements {
     /// Whether a statement is the console's own.
     own: HashMap<Key, bool>,
     /// By query id: one statement run by several roles has one text.
-    texts: HashMap<i64, Arc<str>>,
+    texts: HashMap<i64, Text>,
+    detail: detail::Detail,
     text_fetches: u32,
     text_failures: u32,
     texts_at: Option<Instant>,
     evicted_at: Option<Instant>,
     reset_seen: Option<Timestamp>,
+}
+
+/// What is known of a statement's text.
+#[derive(Clone, Debug)]
+struct Text {
+    /// Without literals.
+    text: Arc<str>,
+    tags: Arc<[Tag]>,
 }
 
 impl Statements {
@@ -88,7 +104,14 @@ impl Statements {
             );
             return Ok(Vec::new());
         };
-        let next = Arc::new(read_counters(connection, extension, server.database_oid).await?);
+        if server.statements_track.as_deref() == Some("none") {
+            findings.limit(
+                "pg_stat_statements.track is \"none\", so the server counts no statements.",
+                "ALTER SYSTEM SET pg_stat_statements.track = 'top'; SELECT pg_reload_conf();",
+            );
+        }
+        let counters = self.detail.is_due(settings.heavy_every).then(|| detail::columns(server, extension.version));
+        let next = Arc::new(read_counters(connection, extension, server.database_oid, counters.as_deref()).await?);
         if next.hidden > 0 {
             findings.limit(
                 "Statements of other roles are hidden, so query figures are not measured.",
@@ -119,6 +142,17 @@ impl Statements {
             (Some(_), Some(Change::Reset { .. })) => Err("Statement statistics were reset in between.".to_owned()),
             _ => Err("It was the first reading, with nothing to compare.".to_owned()),
         };
+        match &change {
+            Some(Change::Moved(_)) if is_whole => {
+                let spent = self.detail.advance(&next);
+                if let Some(spent) = spent {
+                    self.detail.learn_roles(connection, &spent.deltas).await?;
+                    let learned = self.detail.take_learned();
+                    findings.workload = Some(Workload { learned, ..self.workload(&next, &spent) });
+                }
+            }
+            _ => self.detail.restart(&next),
+        }
         if let (Some(previous), Some(Change::Moved(deltas))) = (previous, change) {
             self.interval_figures(&previous, &next, &deltas, findings);
             self.mention_evictions(&previous, &next, places, findings);
@@ -146,7 +180,9 @@ impl Statements {
         if previous.hidden > 0 || next.hidden > 0 {
             return;
         }
-        let others: Vec<&Totals> = deltas.iter().filter(|(key, _)| !self.is_own(key)).map(|(_, delta)| delta).collect();
+        // What ran inside functions counts in their callers.
+        let is_wanted = |key: &Key| !key.nested && !self.is_own(key);
+        let others: Vec<&Totals> = deltas.iter().filter(|(key, _)| is_wanted(key)).map(|(_, delta)| delta).collect();
         let calls: f64 = others.iter().map(|delta| delta.calls).sum();
         findings.set(MetricId::Queries, calls / seconds);
         if calls == 0.0 {
@@ -193,9 +229,10 @@ impl Statements {
 
     /// The statements of others, most time first, and the time of all of them. One statement run by several roles is one
     /// statement to whoever reads the list.
-    fn by_time(&self, window: &HashMap<Key, Totals>) -> (Vec<(i64, Totals)>, f64) {
+    fn by_time(&self, window: &HashMap<Key, Totals>, of: Of) -> (Vec<(i64, Totals)>, f64) {
         let mut by_id: HashMap<i64, Totals> = HashMap::new();
-        for (key, delta) in window.iter().filter(|(key, _)| !self.is_own(key)) {
+        let is_wanted = |key: &Key| !self.is_own(key) && (of == Of::All || !key.nested);
+        for (key, delta) in window.iter().filter(|(key, _)| is_wanted(key)) {
             by_id.entry(key.query_id).or_default().add(delta);
         }
         let all_ms = by_id.values().map(|totals| totals.time_ms).sum();
@@ -205,20 +242,22 @@ impl Statements {
     }
 
     fn figures(&self, window: &HashMap<Key, Totals>) -> Vec<StatementFigures> {
-        let (sorted, all_ms) = self.by_time(window);
-        let named = sorted.iter().filter_map(|(id, totals)| Some((*id, totals, self.texts.get(id)?)));
+        let (sorted, all_ms) = self.by_time(window, Of::Clients);
+        let named = sorted.iter().filter_map(|(id, totals)| Some((*id, totals, &self.texts.get(id)?.text)));
         named.take(MAX_FIGURES).map(|(id, totals, text)| totals.figures(id, text, all_ms)).collect()
     }
 
     /// What others spent between two readings.
     fn spending(&self, previous: &Snapshot, next: &Snapshot, deltas: &HashMap<Key, Totals>) -> Spending {
-        let (sorted, time_ms) = self.by_time(deltas);
+        let (sorted, time_ms) = self.by_time(deltas, Of::Clients);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "differences of counters, ≥ 0")]
         let calls = sorted.iter().map(|(_, totals)| totals.calls).sum::<f64>() as u64;
         let top = sorted.iter().take(MAX_FIGURES);
         Spending {
             interval: next.taken.duration_since(previous.taken),
-            statements: top.map(|(id, totals)| totals.spend(*id, self.texts.get(id).cloned())).collect(),
+            statements: top
+                .map(|(id, totals)| totals.spend(*id, self.texts.get(id).map(|known| known.text.clone())))
+                .collect(),
             calls,
             time_ms,
         }
@@ -243,7 +282,7 @@ impl Statements {
         self.own.retain(|key, _| next.rows.contains_key(key));
         let unseen: Vec<i64> =
             next.rows.keys().filter(|key| !self.own.contains_key(key)).map(|key| key.query_id).collect();
-        let ranked: Vec<i64> = self.by_time(window).0.into_iter().map(|(id, _)| id).take(MAX_WANTED).collect();
+        let ranked: Vec<i64> = self.by_time(window, Of::All).0.into_iter().map(|(id, _)| id).take(MAX_WANTED).collect();
         let wanted: Vec<i64> = ranked.iter().filter(|id| !self.texts.contains_key(id)).copied().collect();
         let pause = TEXTS_EVERY * 2_u32.pow(self.text_failures.min(MAX_DOUBLINGS));
         let due =
@@ -281,7 +320,9 @@ impl Statements {
             }
             if let Some(text) = text {
                 // Constants are $n already, except in utility statements (ALTER ROLE … PASSWORD).
-                self.texts.insert(key.query_id, redact(&text, TEXT_CHARS).into());
+                let known = Text { text: redact(&text, TEXT_CHARS).into(), tags: tags::read(&text).into() };
+                self.detail.learned(key.query_id, &known);
+                self.texts.insert(key.query_id, known);
             }
         }
         if self.texts.len() > MAX_TEXTS {
@@ -292,7 +333,17 @@ impl Statements {
     pub(super) fn forget(&mut self) {
         self.previous = None;
         self.window = None;
+        self.detail.forget();
     }
+}
+
+/// Whose calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    /// Clients alone.
+    Clients,
+    /// Also those from inside functions.
+    All,
 }
 
 /// What the server says of a statement.
@@ -310,15 +361,16 @@ async fn fetch_texts(
     unseen: &[i64],
     wanted: &[i64],
 ) -> sqlx::Result<Vec<Fetched>> {
+    let nested = nested(extension.version);
     let statement = format!(
         "SELECT /* headroom */ userid::int8, queryid, position($4 IN query) > 0,
-            CASE WHEN queryid = ANY($3) THEN left(query, 8192) END
+            CASE WHEN queryid = ANY($3) THEN left(query, 8192) END, {nested}
          FROM {}.pg_stat_statements(true) WHERE dbid = $1::oid AND (queryid = ANY($2) OR queryid = ANY($3))",
         extension.schema
     );
     let query = sqlx::query(AssertSqlSafe(statement)).bind(database).bind(unseen).bind(wanted).bind(MARK);
     let read = |row: PgRow| {
-        let key = Key { user: row.try_get(0)?, query_id: row.try_get(1)? };
+        let key = Key { user: row.try_get(0)?, query_id: row.try_get(1)?, nested: row.try_get(4)? };
         Ok(Fetched { key, own: row.try_get(2)?, text: row.try_get(3)? })
     };
     query.fetch_all(connection).await?.into_iter().map(read).collect()
@@ -347,14 +399,27 @@ async fn read_info(connection: &mut PgConnection, extension: &Extension) -> sqlx
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
-/// Reads the counters of the watched database, top-level statements only where the version tells them apart.
-async fn read_counters(connection: &mut PgConnection, extension: &Extension, database: i64) -> sqlx::Result<Snapshot> {
+/// The expression that tells calls from inside functions.
+fn nested(version: ExtensionVersion) -> &'static str {
+    if version >= ExtensionVersion(1, 9) { "NOT toplevel" } else { "false" }
+}
+
+/// Reads the counters of the watched database; `counters` are the columns beyond calls, times and rows.
+async fn read_counters(
+    connection: &mut PgConnection,
+    extension: &Extension,
+    database: i64,
+    counters: Option<&str>,
+) -> sqlx::Result<Snapshot> {
     let (schema, version) = (&extension.schema, extension.version);
     let time = if version >= ExtensionVersion(1, 8) { "exec_time" } else { "time" };
-    let top_level = if version >= ExtensionVersion(1, 9) { "AND toplevel" } else { "" };
+    let since = if version >= ExtensionVersion(1, 11) { "stats_since" } else { "NULL::timestamptz" };
+    let nested = nested(version);
+    let (has_counters, counters) = (counters.is_some(), counters.unwrap_or("NULL::float8[]"));
     let statement = format!(
         "SELECT /* headroom */ userid::int8, queryid, calls::float8, total_{time}, mean_{time}, stddev_{time}, \
-         rows::float8 FROM {schema}.pg_stat_statements(false) WHERE dbid = $1::oid {top_level} LIMIT {MAX_ROWS}"
+         rows::float8, {nested}, {since}, {counters} \
+         FROM {schema}.pg_stat_statements(false) WHERE dbid = $1::oid LIMIT {MAX_ROWS}"
     );
     let has_info = version >= ExtensionVersion(1, 9);
     let mut before = if has_info { Some(read_info(connection, extension).await?) } else { None };
@@ -376,11 +441,13 @@ async fn read_counters(connection: &mut PgConnection, extension: &Extension, dat
         complete: rows.len() < MAX_ROWS,
         hidden: 0,
         rows: HashMap::with_capacity(rows.len()),
+        since: HashMap::new(),
+        counters: has_counters.then(|| HashMap::with_capacity(rows.len())),
     };
     for row in rows {
         match row.try_get(1)? {
             Some(query_id) => {
-                let key = Key { user: row.try_get(0)?, query_id };
+                let key = Key { user: row.try_get(0)?, query_id, nested: row.try_get(7)? };
                 let totals = Totals::cumulative(
                     row.try_get(2)?,
                     row.try_get(3)?,
@@ -389,6 +456,14 @@ async fn read_counters(connection: &mut PgConnection, extension: &Extension, dat
                     row.try_get(6)?,
                 );
                 snapshot.rows.insert(key, totals);
+                // Microseconds since 2000, as the server sends them: all that is asked is whether it is another moment.
+                if let Some(since) = row.try_get_unchecked(8)? {
+                    snapshot.since.insert(key, since);
+                }
+                if let Some(counters) = &mut snapshot.counters {
+                    let values: Vec<Option<f64>> = row.try_get(9)?;
+                    counters.insert(key, Counters::new(values));
+                }
             }
             None => snapshot.hidden += 1,
         }

@@ -12,12 +12,13 @@ mod locks;
 mod moments;
 mod operations;
 mod shares;
+mod statements;
 mod upkeep;
 
 use super::{
     AuditRow, Brought, EventQuery, Grid, HistoryStart, HotKey, MinuteRow, MomentRow, MomentsSize, NewAudit, NewImport,
-    Retention, Rows, ShareOpenings, Staged, StateStore, StoreError, StoredLock, StoredSession, Tally, Token, Upkeep,
-    User,
+    Retention, Rows, ShareOpenings, SlotRow, Staged, StateStore, StatementText, StoreError, StoredLock, StoredSession,
+    Tally, Token, Upkeep, User,
     database::{Database, Query, Row},
 };
 use async_trait::async_trait;
@@ -116,6 +117,36 @@ impl StateStore for SqlStore {
 
     async fn moments_size(&self) -> Result<MomentsSize, StoreError> {
         moments::size(&self.database).await
+    }
+
+    async fn save_statements(
+        &self,
+        target: &TargetId,
+        slots: &[SlotRow],
+        texts: &[StatementText],
+    ) -> Result<(), StoreError> {
+        statements::save(self, target, slots, texts).await
+    }
+
+    async fn statement_slots(
+        &self,
+        target: &TargetId,
+        step_ms: i64,
+        range: (Timestamp, Timestamp),
+    ) -> Result<Vec<SlotRow>, StoreError> {
+        statements::slots(self, target, step_ms, range).await
+    }
+
+    async fn statement_span(
+        &self,
+        target: &TargetId,
+        step_ms: i64,
+    ) -> Result<Option<(Timestamp, Timestamp)>, StoreError> {
+        statements::span(self, target, step_ms).await
+    }
+
+    async fn statement_texts(&self, target: &TargetId, ids: &[i64]) -> Result<Vec<StatementText>, StoreError> {
+        statements::texts(self, target, ids).await
     }
 
     async fn upkeep(&self, now: Timestamp, retention: Retention) -> Result<Upkeep, StoreError> {

@@ -1,7 +1,10 @@
 //! Removes what is past its retention, in bounded bites: a shortened retention never holds the writer up.
 
-use super::{Database, Query, Retention, StoreError, Upkeep};
-use crate::store::{HOUR_MS, MINUTE_MS, days_before};
+use super::{Database, Query, Retention, StoreError, Upkeep, statements};
+use crate::{
+    statements::Step,
+    store::{HOUR_MS, MINUTE_MS, days_before},
+};
 use headroom_model::{Timestamp, share::SHARE_REMEMBERED_DAYS};
 
 /// Rows a round removes, give or take one bite.
@@ -34,7 +37,9 @@ pub async fn prune(database: &Database, now: Timestamp, retention: Retention) ->
         }
         // A day of documents at once: they are larger than rows of figures. One round removes a day of each target.
         let query = Query::new(OLD_MOMENTS).bind(target).bind(minutes).bind(24 * HOUR_MS);
-        let removed = database.write(query).await?;
+        let mut removed = database.write(query).await?;
+        let cutoffs = Step::ALL.map(|step| (step.millis(), step.kept_from(retention, now)));
+        removed += statements::prune(database, target, &cutoffs, hours).await?;
         done.rows_pruned += removed;
         done.unfinished |= removed > 0;
     }
@@ -87,12 +92,14 @@ async fn bite(
 }
 
 /// Tables that grow, those of history first.
-const COUNTS: [(&str, &str); 8] = [
+const COUNTS: [(&str, &str); 10] = [
     ("minutes", "SELECT count(*) FROM minutes"),
     ("hours", "SELECT count(*) FROM hours"),
     ("imported_minutes", "SELECT count(*) FROM imported_minutes"),
     ("imported_hours", "SELECT count(*) FROM imported_hours"),
     ("moments", "SELECT count(*) FROM moments"),
+    ("statement_slots", "SELECT count(*) FROM statement_slots"),
+    ("statement_texts", "SELECT count(*) FROM statement_texts"),
     ("events", "SELECT count(*) FROM events"),
     ("audit", "SELECT count(*) FROM audit"),
     ("operations", "SELECT count(*) FROM operations"),

@@ -1,14 +1,17 @@
 //! The counters of all statements at one moment, and what happened between two such moments.
 
-use crate::collect::{StatementFigures, StatementSpend, latency::Mode};
+use crate::collect::{Counters, StatementFigures, StatementSpend, Work};
+use crate::latency::Mode;
 use std::{collections::HashMap, sync::Arc};
 use tokio::time::Instant;
 
-/// One statement of one role.
+/// One statement of one role, called by a client or from inside functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) user: i64,
     pub(super) query_id: i64,
+    /// Whether it was called from inside functions.
+    pub(super) nested: bool,
 }
 
 /// Sums over calls; they can be added and subtracted, which means and deviations cannot.
@@ -95,6 +98,10 @@ pub(super) struct Snapshot {
     /// Rows whose statement is hidden from this role.
     pub(super) hidden: usize,
     pub(super) rows: HashMap<Key, Totals>,
+    /// When counting of each statement began, by the server's clock; from extension version 1.11 on.
+    pub(super) since: HashMap<Key, i64>,
+    /// The other counters, where this reading took them.
+    pub(super) counters: Option<HashMap<Key, Counters>>,
 }
 
 /// What happened between two snapshots.
@@ -124,7 +131,10 @@ impl Snapshot {
         let missing = earlier
             .rows
             .iter()
-            .filter(|(key, before)| self.rows.get(key).map_or(!partial, |now| now.calls < before.calls))
+            .filter(|(key, before)| match self.rows.get(key) {
+                Some(now) => now.calls < before.calls || self.began_anew(earlier, key),
+                None => !partial,
+            })
             .count();
         let reset = match (earlier.evictions, self.evictions) {
             (Some((before, _)), Some((_, now))) => missing > 0 && before == now,
@@ -135,6 +145,8 @@ impl Snapshot {
         }
         let added = self.rows.iter().filter_map(|(key, now)| {
             let delta = match earlier.rows.get(key) {
+                // Forgotten and met again: all its calls lie in the interval.
+                Some(_) if self.began_anew(earlier, key) => *now,
                 Some(before) => now.minus(before),
                 // Not there before: all its calls lie in the interval.
                 None if partial => return None,
@@ -143,6 +155,29 @@ impl Snapshot {
             (delta.calls > 0.0).then_some((*key, delta))
         });
         Change::Moved(added.collect())
+    }
+
+    /// Whether the server counts a statement from another moment on than it did.
+    fn began_anew(&self, earlier: &Snapshot, key: &Key) -> bool {
+        matches!((self.since.get(key), earlier.since.get(key)), (Some(now), Some(before)) if now != before)
+    }
+
+    /// What a statement did since an earlier snapshot of the other counters, given what was added to its totals.
+    pub(super) fn work(&self, earlier: &Snapshot, key: &Key, delta: &Totals) -> Option<Work> {
+        let now = self.counters.as_ref()?.get(key)?;
+        let earlier_counters = earlier.counters.as_ref()?;
+        let counters = match earlier_counters.get(key) {
+            Some(before) if !self.began_anew(earlier, key) => now.since(before),
+            _ => *now,
+        };
+        Some(Work {
+            calls: delta.calls,
+            time_ms: delta.time_ms,
+            squares: delta.squares,
+            rows: delta.rows,
+            nested: if key.nested { delta.calls } else { 0.0 },
+            counters,
+        })
     }
 
     /// Whether every statement is in it.
@@ -154,10 +189,11 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collect::Counter;
     use proptest::prelude::*;
 
     fn key(query_id: i64) -> Key {
-        Key { user: 10, query_id }
+        Key { user: 10, query_id, nested: false }
     }
 
     fn snapshot(evictions: i64, rows: &[(i64, f64)]) -> Snapshot {
@@ -169,6 +205,8 @@ mod tests {
             complete: true,
             hidden: 0,
             rows: rows.collect(),
+            since: HashMap::new(),
+            counters: None,
         }
     }
 
@@ -195,6 +233,22 @@ mod tests {
         // A fallen statement after an eviction is a new life of it: its interval is not known, the others' is.
         let Change::Moved(deltas) = snapshot(1, &[(1, 3.0), (2, 9.0)]).since(&earlier) else { panic!("evicted") };
         assert!(!deltas.contains_key(&key(1)) && deltas[&key(2)].calls == 4.0);
+    }
+
+    #[test]
+    fn a_statement_that_was_forgotten_and_met_again_counts_whole() {
+        let [mut earlier, mut now] = [snapshot(0, &[(1, 10.0), (2, 5.0)]), snapshot(1, &[(1, 12.0), (2, 9.0)])];
+        earlier.since = [(key(1), 100), (key(2), 100)].into();
+        now.since = [(key(1), 100), (key(2), 200)].into();
+        let counters = |hits: f64| Some([1, 2].map(|id| (key(id), Counters::new([None, None, Some(hits)]))).into());
+        (earlier.counters, now.counters) = (counters(50.0), counters(80.0));
+        let Change::Moved(deltas) = now.since(&earlier) else { panic!("evicted") };
+        assert_eq!((deltas[&key(1)].calls, deltas[&key(2)].calls), (2.0, 9.0));
+        let hits = |id| now.work(&earlier, &key(id), &deltas[&key(id)]).unwrap().counters.get(Counter::SharedHit);
+        assert_eq!((hits(1), hits(2)), (Some(30.0), Some(80.0)));
+        // Nothing was forgotten, so someone reset it.
+        now.evictions = Some((0, 0));
+        assert_eq!(now.since(&earlier), Change::Reset { missing: 1, of: 2 });
     }
 
     #[test]

@@ -17,16 +17,16 @@ const FASTEST_MS: f64 = 1e-6;
 
 /// One statement over an interval.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mode {
-    pub(super) calls: f64,
-    pub(super) mean_ms: f64,
+pub(crate) struct Mode {
+    pub(crate) calls: f64,
+    pub(crate) mean_ms: f64,
     /// Population standard deviation; 0 where it is not known.
-    pub(super) deviation_ms: f64,
+    pub(crate) deviation_ms: f64,
 }
 
 /// The mixture of all statements of an interval.
 #[derive(Debug)]
-pub(super) struct Mixture {
+pub(crate) struct Mixture {
     /// (weight, μ, σ), weights add up to 1.
     modes: Vec<(f64, f64, f64)>,
     low: f64,
@@ -35,7 +35,7 @@ pub(super) struct Mixture {
 
 impl Mixture {
     /// None where there are too few calls to speak of percentiles.
-    pub(super) fn new(modes: &[Mode]) -> Option<Self> {
+    pub(crate) fn new(modes: &[Mode]) -> Option<Self> {
         let calls: f64 = modes.iter().map(|mode| mode.calls).sum();
         if calls < LEAST_CALLS {
             return None;
@@ -56,7 +56,7 @@ impl Mixture {
     }
 
     /// The time below which `quantile` of all calls stay, in milliseconds.
-    pub(super) fn quantile_ms(&self, quantile: f64) -> f64 {
+    pub(crate) fn quantile_ms(&self, quantile: f64) -> f64 {
         let (mut low, mut high) = (self.low, self.high);
         for _ in 0..HALVINGS {
             let middle = f64::midpoint(low, high);

@@ -1,0 +1,3 @@
+//! The watched database: its statements.
+
+pub mod statements;

@@ -1,0 +1,3 @@
+//! `/database`.
+
+mod statements;
