@@ -4,7 +4,7 @@ use crate::{
     layout::Framed,
     pages::{
         CachePage, CapacityPage, ConfirmClear, ConfirmReset, ConfirmShare, ConfirmWarm, LoginPage, Missing,
-        OverviewPage, SettingsPage, SharedPage, TrendsPage,
+        OverviewPage, QueriesPage, SettingsPage, SharedPage, StatementPage, TrendsPage,
     },
 };
 use leptos::prelude::*;
@@ -42,6 +42,8 @@ pub fn App() -> impl IntoView {
                 <ParentRoute path=path!("") view=Framed ssr=SsrMode::Async>
                     <Route path=path!("/") view={Lazy::<OverviewPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/trends") view={Lazy::<TrendsPage>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/queries") view={Lazy::<QueriesPage>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/queries/:queryid") view={Lazy::<StatementPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/cache") view={Lazy::<CachePage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/capacity") view={Lazy::<CapacityPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/settings") view={Lazy::<SettingsPage>::new()} ssr=SsrMode::Async/>

@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { before, test } from "node:test";
 import { serve } from "../lib/console.mjs";
 import { api, hydrated, open, openAlive, site, WIDTHS } from "../lib/site.mjs";
+import { until } from "../lib/wait.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
@@ -75,6 +76,18 @@ for (const theme of ["light", "dark"]) {
     test(`Capacity, ${theme}, ${width} px`, async (t) => {
       const page = await openAlive(t, "/capacity?days=180", { theme, width });
       assert.deepEqual(await findings(page), []);
+    });
+    test(`Queries and a statement, ${theme}, ${width} px`, async (t) => {
+      const known = async () => (await api("/api/v1/database/statements"))[0];
+      const { queryId } = await until("a statement", known, { within: 120_000, every: 1000 });
+      const page = await openAlive(t, `/queries?open=${queryId}`, { theme, width });
+      await page.getByRole("heading", { name: "Execution time a call" }).waitFor();
+      assert.deepEqual(await findings(page), [], "an open row");
+      await page.getByText("Kind", { exact: true }).click();
+      assert.deepEqual(await findings(page), [], "a filter");
+      await page.goto(`${site.demo.url}/queries/${queryId}`);
+      await page.getByRole("heading", { name: "Figures of the range" }).waitFor();
+      assert.deepEqual(await findings(page), [], "a statement");
     });
     test(`Settings, ${theme}, ${width} px`, async (t) => {
       const page = await openAlive(t, "/settings", { theme, width });

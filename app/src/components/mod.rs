@@ -23,6 +23,7 @@ pub mod skeleton;
 pub mod small_chart;
 pub mod sort;
 pub mod spark;
+pub mod sql;
 pub mod status;
 pub mod steps;
 pub mod warm;

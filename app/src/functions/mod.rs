@@ -10,6 +10,7 @@ mod preview_reset;
 mod reset_statistics;
 mod shares;
 mod shell;
+mod statements;
 mod storage;
 mod timeline;
 mod trends;
@@ -33,6 +34,7 @@ pub use shares::{
 pub use shell::shell;
 #[cfg(feature = "ssr")]
 pub use shell::shell_of;
+pub use statements::{statement, statements};
 pub use storage::storage;
 pub use timeline::timeline;
 #[cfg(feature = "ssr")]
@@ -66,6 +68,8 @@ pub const ROLES: &[(&str, Role)] = &[
     ("/api/fn/shares", Role::Viewer),
     ("/api/fn/shell", Role::Viewer),
     (START_WARMUP, Role::Operator),
+    ("/api/fn/statement", Role::Viewer),
+    ("/api/fn/statements", Role::Viewer),
     ("/api/fn/storage", Role::Viewer),
     ("/api/fn/timeline", Role::Viewer),
     ("/api/fn/trends", Role::Viewer),

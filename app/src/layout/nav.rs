@@ -25,6 +25,7 @@ const fn place(path: &'static str, name: &'static str, icon: Icon, key: &'static
 pub(crate) const PAGES: &[Place] = &[
     place("/", "Overview", Icon::Gauge, "o"),
     place("/trends", "Trends", Icon::ChartLine, "r"),
+    place("/queries", "Queries", Icon::TextSearch, "q"),
     place("/cache", "Cache", Icon::Layers, "c"),
     place("/capacity", "Capacity", Icon::TrendingUp, "p"),
     place("/settings", "Settings", Icon::Settings, ","),
@@ -38,8 +39,16 @@ fn PageLink(path: &'static str, name: &'static str, icon: Icon) -> impl IntoView
     let query = use_frame().query;
     let here = use_location().pathname;
     let href = move || query.with(|query| url::href(path, &url::carried(query), &[]));
+    let current = move || {
+        here.with(|here| match here.strip_prefix(path) {
+            Some("") => Some("page"),
+            // A page below it: `/queries/4711`.
+            Some(rest) if rest.starts_with('/') => Some("true"),
+            _ => None,
+        })
+    };
     view! {
-        <a href=href aria-current=move || (here.get() == path).then_some("page") title=name>
+        <a href=href aria-current=current title=name>
             <Glyph icon/>
             <span class="lbl">{name}</span>
         </a>
