@@ -14,7 +14,7 @@ export function install() {
   document.addEventListener("click", ({ target }) => {
     for (const popover of openPopovers()) {
       const inside = popover.contains(target);
-      if (!inside || (target.closest("a") && !target.closest("summary"))) close(popover);
+      if (!inside || target.closest("a:not([data-stay])")) close(popover);
     }
   });
   // What lies on top is closed first, and alone; an open dialog closes by itself.
@@ -117,11 +117,18 @@ export function walk(id, step) {
   (links[at] ?? root.querySelector("input") ?? links[0])?.focus();
 }
 
-export const search = () => document.querySelector("main input[type=search]")?.focus();
+export function search() {
+  const field = document.querySelector("main input[type=search]");
+  field?.focus();
+  return field !== null;
+}
 
+// From anywhere in a row, or in what is open below it.
 export function stepRow(step) {
   const rows = [...document.querySelectorAll("main .twisty")].filter((row) => row.offsetParent !== null);
-  const at = rows.indexOf(document.activeElement);
+  const here = document.activeElement?.closest("tr");
+  const row = here?.matches(".detail") ? here.previousElementSibling : here;
+  const at = rows.findIndex((twisty) => row?.contains(twisty));
   rows[at < 0 ? (step > 0 ? 0 : rows.length - 1) : Math.min(Math.max(at + step, 0), rows.length - 1)]?.focus();
 }
 

@@ -432,6 +432,8 @@ pub enum Shown {
     },
     /// It is for others: the role it takes.
     Forbidden(Role),
+    /// Too many are opened at the moment.
+    Busy,
     /// Nothing.
     Missing,
 }

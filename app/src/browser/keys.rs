@@ -39,7 +39,8 @@ pub fn run(frame: Frame) {
         if page::isDialogOpen() {
             return;
         }
-        if event.repeat() || !is_free(&event) {
+        let may_repeat = matches!(key.as_str(), "j" | "k");
+        if (event.repeat() && !may_repeat) || !is_free(&event) {
             return;
         }
         let led = g_pressed_at.get_value().is_some_and(|at| browser_now() - at < LEAD_MS);
@@ -55,7 +56,7 @@ pub fn run(frame: Frame) {
                 None => return,
             },
             (false, "g") => return,
-            (false, "/") => page::search(),
+            (false, "/") if page::search() => {}
             (false, "j") => page::stepRow(1),
             (false, "k") => page::stepRow(-1),
             (false, "t") => page::togglePopover(range_picker::ID),

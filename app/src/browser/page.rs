@@ -27,8 +27,8 @@ extern "C" {
     pub fn nothingFocused() -> bool;
     /// Moves the focus along the links shown in the element with this id, from its field on; 0 follows the first of them.
     pub fn walk(id: &str, step: i32);
-    /// Puts the focus into the search of the page's first list.
-    pub fn search();
+    /// Puts the focus into the search of the page's first list; whether there is one.
+    pub fn search() -> bool;
     /// Moves the focus to the next row that opens (1), or the previous one (-1).
     pub fn stepRow(step: i32);
     /// Has the browser keep a drawing as a PNG of this name.

@@ -162,7 +162,7 @@ mod make {
         let (data, points) = points(data, Audience::Viewer)?;
         Ok(SharePreview {
             title: title(&data),
-            size_bytes: stored_bytes(points).await? as u64,
+            size_bytes: stored_bytes(console, points).await? as u64,
             range: data.range,
             metrics: data.metrics().count(),
             view,

@@ -160,6 +160,10 @@ fn Ended(ended: Shown) -> impl IntoView {
             "This snapshot is for others",
             format!("It opens for the role {role} and above. Ask whoever sent the link to share it wider."),
         ),
+        Shown::Busy => (
+            "Too many snapshots are opened at the moment",
+            "This one is there. Load the page again in a few seconds.".to_owned(),
+        ),
         Shown::Missing | Shown::Open(_) => (
             "Nothing is shared at this address",
             "The link may have been cut off on its way, or the snapshot ended more than 30 days ago. Ask whoever sent it \

@@ -44,7 +44,7 @@ const POINTS_MAX: usize = 16 * 1024 * 1024;
 const WAITING_MAX: usize = 1000;
 /// How often openings are written.
 const COUNT_EVERY: Duration = Duration::from_secs(2);
-/// Snapshots in memory at the same time, unpacked: each may take [`POINTS_MAX`] and as much again once it is drawn.
+/// Snapshots worked on at the same time: each may take [`POINTS_MAX`], and as much again once it is drawn.
 const OPEN_MAX: usize = 4;
 /// How long a reader waits for a place among them.
 const OPEN_WAIT: Duration = Duration::from_secs(2);
@@ -89,8 +89,8 @@ pub enum ShareError {
          needed"
     )]
     Full,
-    /// As many are opened as may be at a time.
-    #[error("too many snapshots are opened at the moment; try again in a few seconds")]
+    /// As many are worked on as may be at a time.
+    #[error("too many snapshots are opened or made at the moment; try again in a few seconds")]
     Busy,
     /// What is stored cannot be read back.
     #[error("the stored points cannot be read: {0}")]
@@ -122,26 +122,33 @@ pub struct Snapshot {
 /// The size that points take when they are stored.
 ///
 /// # Errors
-/// They take more than is allowed.
-pub async fn stored_bytes(points: Vec<u8>) -> Result<usize, ShareError> {
-    pack(points).await.map(|packed| packed.len())
+/// They take more than is allowed, or too many snapshots are worked on at the moment.
+pub async fn stored_bytes(console: &Console, points: Vec<u8>) -> Result<usize, ShareError> {
+    pack(console, points).await.map(|packed| packed.len())
 }
 
-async fn pack(points: Vec<u8>) -> Result<Vec<u8>, ShareError> {
+async fn pack(console: &Console, points: Vec<u8>) -> Result<Points, ShareError> {
     if points.len() > POINTS_MAX {
         return Err(ShareError::TooLarge(points.len()));
     }
-    let packed = aside(move || zstd::bulk::compress(&points, ZSTD_LEVEL)).await?;
+    let packed = aside(console, move || zstd::bulk::compress(&points, ZSTD_LEVEL)).await?;
     if packed.len() > SHARE_BYTES_MAX { Err(ShareError::TooLarge(packed.len())) } else { Ok(packed) }
 }
 
-/// Works beside the runtime: megabytes take a while.
-async fn aside(work: impl FnOnce() -> io::Result<Vec<u8>> + Send + 'static) -> Result<Vec<u8>, ShareError> {
-    let done = spawn_blocking(work).await.map_err(|cause| ShareError::Damaged(cause.to_string()))?;
+/// Works beside the runtime, since megabytes take a while, in one of few places. The place goes along with the work: giving
+/// up waiting for it makes no room for another.
+async fn aside(
+    console: &Console,
+    work: impl FnOnce() -> io::Result<Vec<u8>> + Send + 'static,
+) -> Result<Points, ShareError> {
+    let place = timeout(OPEN_WAIT, Arc::clone(&console.openings.places).acquire_owned()).await;
+    let place = place.ok().and_then(Result::ok).ok_or(ShareError::Busy)?;
+    let done = spawn_blocking(move || work().map(|bytes| Points { bytes, _place: place }));
+    let done = done.await.map_err(|cause| ShareError::Damaged(cause.to_string()))?;
     done.map_err(|cause| ShareError::Damaged(cause.to_string()))
 }
 
-/// The points of a snapshot. They keep its place among those that are open; who drops them gives it free.
+/// The points of a snapshot. They keep its place among those that are worked on; who drops them gives it free.
 #[derive(Debug)]
 pub struct Points {
     bytes: Vec<u8>,
@@ -197,7 +204,7 @@ pub async fn create(console: &Arc<Console>, snapshot: Snapshot, request: &Reques
     };
     let (context, request) = (console.clone(), request.clone());
     ended(console.spawn_action(async move {
-        let points = pack(snapshot.points).await?;
+        let points = pack(&context, snapshot.points).await?;
         share.size_bytes = points.len() as u64;
         if !context.store.add_share(&share, &points).await? {
             return Err(ShareError::Full);
@@ -248,11 +255,9 @@ pub async fn find(console: &Console, id: &ShareId, reader: Option<Role>) -> Resu
 /// # Errors
 /// It was revoked in the meantime, too many are opened at the moment, or the store did not answer.
 pub async fn points(console: &Console, share: &Share) -> Result<Points, ShareError> {
-    let place = timeout(OPEN_WAIT, Arc::clone(&console.openings.places).acquire_owned()).await;
-    let place = place.ok().and_then(Result::ok).ok_or(ShareError::Busy)?;
     let packed = console.store.share_points(&share.id).await?.filter(|packed| !packed.is_empty());
     let packed = packed.ok_or(ShareError::Unknown)?;
-    Ok(Points { bytes: aside(move || zstd::bulk::decompress(&packed, POINTS_MAX)).await?, _place: place })
+    aside(console, move || zstd::bulk::decompress(&packed, POINTS_MAX)).await
 }
 
 /// Counts that a snapshot was opened. A count is no reason to keep a reader waiting or to refuse them: it is written on the
@@ -265,7 +270,7 @@ pub fn count_opening(console: &Console, id: &ShareId) {
 /// a snapshot, all of them in one write on the console's own cadence.
 pub(crate) struct Openings {
     waiting: Mutex<HashMap<ShareId, ShareOpenings>>,
-    /// Places for snapshots that are open.
+    /// Places for snapshots that are worked on.
     places: Arc<Semaphore>,
 }
 

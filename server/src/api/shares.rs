@@ -122,18 +122,19 @@ pub async fn create(
     (status = 200, body = Envelope<OpenedShare>, description = "The snapshot with its points."),
     (status = 404, body = Problem, content_type = "application/problem+json", description = "Nothing is shared at this address."),
     (status = 410, body = Problem, content_type = "application/problem+json", description = "It expired or was revoked."),
+    (status = 503, body = Problem, content_type = "application/problem+json", description = "Too many are opened at the moment; `Retry-After` says when to ask again."),
 ))]
 pub async fn open(
     State(web): State<Web>,
     caller: Option<Extension<Caller>>,
     Segment(id): Segment,
-) -> Result<Answer<OpenedShare>, WebError> {
+) -> Result<Response, WebError> {
     let reader = caller.map(|Extension(caller)| caller.actor.role);
     let share = shares::find(&web.console, &id_of(&id)?, reader).await?;
     let points = shares::points(&web.console, &share).await?;
     let data = serde_json::from_slice(&points).map_err(WebError::internal)?;
     shares::count_opening(&web.console, &share.id);
-    Ok(Answer(OpenedShare {
+    let opened = OpenedShare {
         title: share.title,
         target: share.target,
         from: share.from,
@@ -143,7 +144,11 @@ pub async fn open(
         created_at: share.created_at,
         expires_at: share.expires_at,
         data,
-    }))
+    };
+    let answer = Answer(opened).into_response();
+    // Their place is given free once what was made of them is written.
+    drop(points);
+    Ok(answer)
 }
 
 /// Revoke a snapshot

@@ -9,7 +9,7 @@ use crate::{
 };
 use axum::{
     extract::Request,
-    http::{StatusCode, Uri, request::Parts},
+    http::{HeaderValue, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use headroom_engine::shares::{self, Points, ShareError};
@@ -65,12 +65,16 @@ pub(super) async fn page(web: Web, listings: Vec<AxumRouteListing>, request: Req
             let (at, by) = (share.revoked_at.unwrap_or(share.expires_at), share.revoked_by.unwrap_or(share.created_by));
             (StatusCode::GONE, Shown::Revoked { at, by })
         }
+        Err(ShareError::Busy) => (StatusCode::SERVICE_UNAVAILABLE, Shown::Busy),
         Err(error) => return WebError::from(error).into_response(),
     };
     let mut response = render(&web, listings, caller, Some(Arc::new(shown)), Request::from_parts(parts, body)).await;
     drop(held);
     if response.status() == StatusCode::OK {
         *response.status_mut() = status;
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        }
     }
     response
 }

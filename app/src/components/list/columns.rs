@@ -21,21 +21,16 @@ pub fn ColumnMenu<R: Send + Sync + 'static>(spec: &'static ListSpec<R>, asked: M
             path.with(|path| frame.link(path, &[(spec.keys.columns, columns.as_deref())]))
         };
         view! {
-            <a
-                href=href
-                role="menuitemcheckbox"
-                aria-checked=move || if is_shown() { "true" } else { "false" }
-                data-noscroll=""
-            >
-                <span>{column.label}</span>
-                <small aria-hidden="true">{move || if is_shown() { "shown" } else { "hidden" }}</small>
+            <a href=href data-noscroll="" data-stay="">
+                <span>{column.label} ","</span>
+                <span class="sub">{move || if is_shown() { "shown" } else { "hidden" }}</span>
             </a>
         }
     };
     view! {
         <details class="pop list-columns">
             <summary class="btn s">"Columns"</summary>
-            <div class="panel flush menu" role="menu" aria-label=format!("Columns of {}", spec.name)>
+            <div class="panel flush menu">
                 {choices.into_iter().map(choice).collect_view()}
             </div>
         </details>

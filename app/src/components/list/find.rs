@@ -27,9 +27,10 @@ pub fn Find(
     let find = Memo::new(move |_| frame.query.with(|query| query.get(name).unwrap_or_default()));
     let typed = StoredValue::new(0_u32);
     let search = move |text: String| {
-        let text = text.trim();
         let [first, second] = resets;
-        let changes = [(name, (!text.is_empty()).then_some(text)), (first, None), (second, None)];
+        // As it was typed: a blank at its end may be the beginning of the next word.
+        let text = (!text.trim().is_empty()).then_some(text.as_str());
+        let changes = [(name, text), (first, None), (second, None)];
         navigate(&untrack(|| frame.link(&path.read_untracked(), &changes)), true);
     };
     let typing = move |event: ev::Event| {

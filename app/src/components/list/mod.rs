@@ -69,6 +69,7 @@ pub fn List<R: Clone + PartialEq + Send + Sync + 'static>(
         });
         view! { <SortHead label=column.label sorted href class=column.class/> }.into_any()
     };
+    let page = Memo::new(move |_| arranged.with(|arranged| arranged.page));
     let ids = Memo::new(move |_| {
         arranged.with(|arranged| arranged.rows.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>())
     });
@@ -79,18 +80,26 @@ pub fn List<R: Clone + PartialEq + Send + Sync + 'static>(
                 arranged.with(|arranged| arranged.rows.iter().find(|(id, _)| *id == of).map(|(_, row)| row.clone()));
             now.or_else(|| before.cloned().flatten())
         });
-        view! { <Row spec id found shown detail/> }
+        view! { <Row spec id found shown page detail/> }
     };
     let lost = move || {
-        let open = asked.with(|asked| asked.open.clone())?;
-        let (is_known, any) = arranged.with(|arranged| (arranged.rows.iter().any(|(id, _)| *id == open), arranged.all));
-        (detail.is_some() && !is_known && any > 0).then(|| {
-            let href = link(&[(keys.open, None)]);
+        let is_open = detail.is_some() && asked.with(|asked| asked.open.is_some());
+        let (of_open, page, any) = arranged.with(|arranged| (arranged.of_open, arranged.page, arranged.all > 0));
+        (is_open && any && of_open != Some(page)).then(|| {
+            let (said, href, does) = match of_open.map(|page| page.to_string()) {
+                Some(other) => {
+                    let said = format!("The open {} is on page {other} now. ", spec.one);
+                    (said, link(&[(keys.page, Some(&other))]), "Go there")
+                }
+                None => {
+                    (format!("The open {} is not in the list now. ", spec.one), link(&[(keys.open, None)]), "Close it")
+                }
+            };
             view! {
                 <p class="cell note" role="status">
-                    {format!("The open {} is not in the list now. ", spec.one)}
+                    {said}
                     <a href=href data-noscroll="">
-                        "Close it"
+                        {does}
                     </a>
                 </p>
             }

@@ -19,12 +19,17 @@ pub fn Twisty(
     is_open: Signal<bool>,
     /// "Details of session 4711".
     label: String,
+    /// The id of what it opens.
+    #[prop(optional)]
+    controls: Option<String>,
 ) -> impl IntoView {
+    let controls = move || controls.clone().filter(|_| is_open.get());
     view! {
         <a
             class="twisty"
             href=href
             aria-expanded=move || if is_open.get() { "true" } else { "false" }
+            aria-controls=controls
             aria-label=label
             data-noscroll=""
         >
@@ -41,6 +46,7 @@ pub fn Row<R: Clone + PartialEq + Send + Sync + 'static>(
     id: String,
     found: Memo<Option<R>>,
     shown: Memo<Vec<usize>>,
+    page: Memo<usize>,
     detail: Option<Callback<Signal<R>, AnyView>>,
 ) -> impl IntoView {
     let frame = use_frame();
@@ -50,13 +56,23 @@ pub fn Row<R: Clone + PartialEq + Send + Sync + 'static>(
         let id = id.clone();
         Memo::new(move |_| detail.is_some() && frame.query.with(|query| query.get_str(key) == Some(id.as_str())))
     };
+    // One row is open at a time.
+    let below_id = format!("{key}-row");
     let twisty = detail.map(|_| {
+        let controls = below_id.clone();
         let label = format!("Details of {} {id}", spec.one);
         let href = Signal::derive(move || {
-            path.with(|path| frame.link(path, &[(key, (!is_open.get()).then_some(id.as_str()))]))
+            // The page stays, whatever becomes of the order meanwhile.
+            let page = page.get().to_string();
+            let (open, page) = if is_open.get() {
+                (None, (page != "1").then_some(page.as_str()))
+            } else {
+                (Some(id.as_str()), Some(page.as_str()))
+            };
+            path.with(|path| frame.link(path, &[(key, open), (spec.keys.page, page)]))
         });
         view! {
-            <Twisty href is_open label/>
+            <Twisty href is_open label controls/>
             " "
         }
     });
@@ -76,13 +92,13 @@ pub fn Row<R: Clone + PartialEq + Send + Sync + 'static>(
     };
     view! {
         <tr class:open=move || is_open.get()>
-            <td class=first.class>
+            <th scope="row" class=first.class>
                 {twisty} {move || found.with(|row| row.as_ref().map(first.cell))}
-            </td>
+            </th>
             {others}
         </tr>
         <Show when=move || is_open.get() && found.with(Option::is_some)>
-            <tr class="detail">
+            <tr class="detail" id=below_id.clone()>
                 <td colspan=width>{below()}</td>
             </tr>
         </Show>

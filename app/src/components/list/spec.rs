@@ -125,7 +125,7 @@ pub struct Asked {
     /// Words that rows must hold, all of them, in lower case.
     pub find: String,
     /// The page, where one is named.
-    pub page: Option<usize>,
+    pub page: Option<u32>,
     /// The open row.
     pub open: Option<String>,
     /// Keys of columns that are shown or hidden against their default.
@@ -141,6 +141,8 @@ pub(super) struct Arranged<R> {
     pub page: usize,
     /// Pages; at least one.
     pub pages: usize,
+    /// The page that holds the open row, if it matches.
+    pub of_open: Option<usize>,
     /// Rows that match the search.
     pub matching: usize,
     /// Rows in all.
@@ -223,16 +225,17 @@ impl<R: Clone> ListSpec<R> {
             order.then_with(|| a_id.cmp(b_id))
         });
         let pages = kept.len().div_ceil(self.per_page).max(1);
-        let of_open = || {
-            let open = asked.open.as_ref()?;
-            Some(kept.iter().position(|(id, _)| id == open)? / self.per_page + 1)
-        };
-        let page = asked.page.or_else(of_open).unwrap_or(1).min(pages);
+        let open = asked.open.as_ref().and_then(|open| kept.iter().position(|(id, _)| id == open));
+        let of_open = open.map(|place| place / self.per_page + 1);
+        // Numbers are as wide on either side.
+        let named = asked.page.map(|page| usize::try_from(page).unwrap_or(usize::MAX));
+        let page = named.or(of_open).unwrap_or(1).min(pages);
         let of_page = kept.iter().skip((page - 1) * self.per_page).take(self.per_page);
         Arranged {
             rows: of_page.map(|(id, row)| (id.clone(), (*row).clone())).collect(),
             page,
             pages,
+            of_open,
             matching: kept.len(),
             all: rows.len(),
         }

@@ -191,7 +191,7 @@ fn KeyRow(dataset: String, key: String, found: Memo<Option<KeyReport>>, most: Me
     view! {
         <tr class:open=move || is_open.get()>
             <td class="mono">
-<Twisty href is_open label=format!("Details of {key}")/>
+                <Twisty href is_open label=format!("Details of {key}")/>
                 " "
                 <span class="key-text" title=key.clone()>
                     {key.clone()}

@@ -294,7 +294,10 @@ impl Heavy {
         if self.of_sequences.is_due() {
             let read = timeout_at(by(), sequences::read(connection, server, &mut of_sequences)).await;
             let sequence = self.of_sequences.take(read, "sequences", server, every, of_sequences, findings)?;
-            self.sequence = sequence.flatten();
+            // One that failed leaves name and figure as they were.
+            if self.of_sequences.failures == 0 {
+                self.sequence = sequence.flatten();
+            }
         }
         Ok(())
     }

@@ -39,6 +39,8 @@ impl Export {
     pub async fn start(mut self, history: Arc<History>) -> Result<Exported, StoreError> {
         // A far end would cost a query a piece, all of them for nothing.
         self.to = self.to.min(history.clock.now().plus_millis(HOUR_MS));
+        // A minute that is not over is no minute yet: told as one, it would stand in the place of the whole one.
+        let minutes_end = self.to.min(history.clock.now().floor_to(MINUTE_MS));
         let start = history.start(&self.target).await?;
         let oldest = |kept: Option<Timestamp>, step_ms| kept.map(|kept| kept.max(self.from).floor_to(step_ms));
         let (minutes, hours) = (oldest(start.minutes, MINUTE_MS), oldest(start.hours.or(start.minutes), HOUR_MS));
@@ -50,7 +52,7 @@ impl Export {
         let mut pieces = VecDeque::new();
         for metric in &self.metrics {
             for (step, step_ms, from, end) in
-                [(Step::Hour, HOUR_MS, hours, hours_end), (Step::Minute, MINUTE_MS, minutes, self.to)]
+                [(Step::Hour, HOUR_MS, hours, hours_end), (Step::Minute, MINUTE_MS, minutes, minutes_end)]
             {
                 let Some(from) = from.filter(|_| self.step.is_none_or(|wanted| wanted == step)) else { continue };
                 pieces.push_back(Stretch { metric: *metric, step, step_ms, at: from, end });
