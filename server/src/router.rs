@@ -101,6 +101,16 @@ pub fn endpoints() -> Vec<Endpoint> {
         operator(routes!(warmup::start)).also(&["/metrics/cache/warmup", "/api/v1/performance/cache/warm"]),
         operator(routes!(warmup::stop)).also(&["/metrics/cache/warmup"]),
         viewer(routes!(warmup::status)).also(&["/metrics/cache/warmup/status"]),
+        // For those who look into the database
+        viewer(routes!(database::tables::list)).cached(COSTLY),
+        viewer(routes!(database::tables::detail)).also(&["/api/v1/performance/database/table-stats/{table}"]),
+        operator(routes!(database::tables::measure)),
+        operator(routes!(database::tables::optimize)).also(&["/api/v1/performance/database/optimize-table/{table}"]),
+        viewer(routes!(database::server::size)).also(&["/api/v1/performance/database/size"]).cached(COSTLY),
+        viewer(routes!(database::server::stats)).also(&["/api/v1/performance/database/stats"]).cached(COSTLY),
+        viewer(routes!(database::server::replication)).cached(COSTLY),
+        viewer(routes!(database::server::vacuum)).cached(COSTLY),
+        viewer(routes!(database::server::settings)).cached(COSTLY),
         // For colleagues
         viewer(routes!(shares::list)),
         viewer(routes!(shares::create)),
@@ -122,6 +132,9 @@ pub fn endpoints() -> Vec<Endpoint> {
         ]),
         viewer(routes!(pool::holders)),
         viewer(routes!(pool::leaks)).also(&["/metrics/pool/leaks"]),
+        admin(routes!(pool::resize)),
+        viewer(routes!(pool::performance)).also(&["/api/v1/stats/performance/queries"]),
+        viewer(routes!(pool::slow)).also(&["/api/v1/stats/performance/queries/slow"]),
         // Access
         viewer(routes!(session::session)),
         viewer(routes!(audit::list)),

@@ -18,22 +18,26 @@ use crate::{
     shares::Openings,
     spine::{
         feed::{Feed, Recorder},
+        leaks,
         lease::Lease,
         process::SharedProcess,
         slot::{Moment, Published, Slot},
         watch::{Readers, Watch},
     },
     statements::StatementLog,
-    store::{Retention, StateStore, StoreError},
+    store::{DAY_MS, Retention, StateStore, StoreError, TABLE_SIZES_DAYS},
+    tables::{self, LookError, Tables},
     target::{Target, TargetConfig},
     warmup::{self, WarmupSettings, Warmups},
 };
 use headroom_model::{
-    Sample, TargetId, Timestamp,
+    MetricId, Sample, TargetId, Timestamp,
     cache::{CacheReport, ClassCounters},
     event::{Event, NewEvent},
     live::{LiveMessage, LiveUpdate},
+    range::Resolved,
     sample::Figures,
+    tables::SizeReport,
     target::TargetInfo,
     warmup::WarmupStatus,
 };
@@ -107,6 +111,8 @@ pub struct Console {
     pub datasets: Datasets,
     /// Forecasts of what runs out.
     pub capacity: Arc<Capacity>,
+    /// Looks at tables, vacuum, replication and settings of targets.
+    pub tables: Tables,
     /// Long actions.
     pub operations: Operations,
     /// The console's own HTTP latencies.
@@ -176,6 +182,7 @@ impl Console {
         let history = Arc::new(History::new(store.clone(), clock.clone(), config.retention));
         let console = Arc::new(Console {
             capacity: Arc::new(Capacity::new(history.clone(), clock.clone(), &slots)),
+            tables: Tables::new(slots.iter().map(|slot| slot.target.clone()), &store, &clock),
             datasets,
             warmups,
             openings: Arc::default(),
@@ -198,6 +205,8 @@ impl Console {
         });
         console.spawn(recorder);
         for slot in &console.slots {
+            let sizes = tables::note_sizes(Arc::downgrade(&console), slot.clone(), console.tasks.stop_makers.clone());
+            console.tasks.makers.spawn(sizes);
             let keeper = warmup::Keeper::new(&console, slot.target.id.clone());
             console.tasks.makers.spawn(keeper.run(console.tasks.stop_makers.clone()));
         }
@@ -233,6 +242,13 @@ impl Console {
             makers.spawn(watch.run(delay, stop_makers.clone()));
             delay += APART + APART.mul_f64(rand::random::<f64>());
         }
+        for slot in &self.slots {
+            slot.target.pools.warm_up();
+            let (target, stop) = (slot.target.clone(), stop_makers.clone());
+            makers.spawn(async move { target.pools.guard_replica(stop).await });
+        }
+        let (slots, feed, clock) = (self.slots.clone(), self.feed.clone(), self.clock.clone());
+        makers.spawn(leaks::watch(slots, feed, clock, stop_makers.clone()));
         makers.spawn(self.capacity.clone().run(stop_makers.clone()));
         makers.close();
         writers.close();
@@ -272,6 +288,20 @@ impl Console {
             counters: ClassCounters::sum(classes.iter().map(|class| &class.counters)),
             classes,
         })
+    }
+
+    /// Where the bytes of a target's database are, and how fast it grows by the last 30 days of history.
+    ///
+    /// # Errors
+    /// No such target, or it does not answer.
+    pub async fn database_size(&self, id: &TargetId) -> Result<SizeReport, LookError> {
+        let mut report = (*self.tables.size(id).await?).clone();
+        let now = self.clock.now();
+        let range = Resolved { from: now.plus_millis(-i64::from(TABLE_SIZES_DAYS) * DAY_MS), to: now, live: false };
+        // Without its history the size is as true as with it.
+        let series = self.history.series_within(id, &[MetricId::DatabaseSize], range, 360).await.unwrap_or_default();
+        report.growth_bytes_a_day = series.first().and_then(tables::growth_of);
+        Ok(report)
     }
 
     /// Warmups of a target: the one under way, the next, and earlier ones. None where no target has this name.

@@ -2,11 +2,16 @@
 
 use crate::{
     cache::{RedisPool, Servers},
-    pool::{self, APPLICATION, PoolError, PoolProfile, Pools},
+    pool::{self, APPLICATION, PoolError, PoolProfile, Pools, ReplicaConfig},
 };
 use headroom_model::TargetId;
 use sqlx::postgres::PgConnectOptions;
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 /// How long a caller waits for a Redis connection, and Redis for being reached.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
@@ -42,6 +47,8 @@ pub struct TargetConfig {
     pub id: TargetId,
     /// Connection string of the watched PostgreSQL database.
     pub database_url: String,
+    /// A replica that may answer reads of datasets.
+    pub replica: Option<ReplicaConfig>,
     /// Its Redis, if it has one.
     pub redis: Option<Servers>,
     /// Sizes and timeouts of the lanes.
@@ -62,6 +69,8 @@ pub struct Target {
     pub id: TargetId,
     /// Lanes into PostgreSQL.
     pub pools: Pools,
+    /// Lanes of applications in this process, which are watched as well.
+    applications: RwLock<Vec<Arc<Pools>>>,
     /// Connections to Redis, where one is configured.
     pub redis: Option<RedisPool>,
     /// Whether PostgreSQL runs on this machine (loopback or a Unix socket), so that its CPU can be measured here.
@@ -99,10 +108,24 @@ impl Target {
             is_local: is_local(&options),
             limits: config.limits,
             postgres_address: address(&options),
-            pools: Pools::with_options(&options, config.pool, APPLICATION),
+            pools: Pools::named(config, APPLICATION)?,
+            applications: RwLock::default(),
             redis,
             redis_address: config.redis.as_ref().map(ToString::to_string),
         })
+    }
+
+    /// Watches the lanes of an application in this process beside the console's own: in the list of pools, and for leaks.
+    pub fn watch_pools(&self, pools: Arc<Pools>) {
+        self.applications.write().unwrap_or_else(PoisonError::into_inner).push(pools);
+    }
+
+    /// Calls `look` with the console's own lanes and with those of each application in this process.
+    pub fn each_pools(&self, mut look: impl FnMut(&Pools)) {
+        look(&self.pools);
+        for pools in &*self.applications.read().unwrap_or_else(PoisonError::into_inner) {
+            look(pools);
+        }
     }
 
     /// Why PostgreSQL could not be reached, in one sentence without credentials.
@@ -155,7 +178,7 @@ fn explain_connect(at: &str, cause: &sqlx::Error) -> String {
     }
 }
 
-fn address(options: &PgConnectOptions) -> String {
+pub(crate) fn address(options: &PgConnectOptions) -> String {
     match options.get_socket() {
         Some(folder) => folder.display().to_string(),
         None if options.get_host().starts_with('/') => options.get_host().to_owned(),
@@ -180,6 +203,7 @@ mod tests {
         TargetConfig {
             id: TargetId("shop".into()),
             database_url: database_url.into(),
+            replica: None,
             redis: redis_url.map(|url| Servers::Single(url.into())),
             pool: PoolProfile::default(),
             limits: CapacityLimits::default(),

@@ -61,6 +61,7 @@ impl Watched {
         let config = TargetConfig {
             id: id.clone(),
             database_url: database.url(),
+            replica: None,
             redis: redis.clone(),
             pool,
             limits: CapacityLimits::default(),

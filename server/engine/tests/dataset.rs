@@ -70,6 +70,7 @@ fn try_start(url: &str, redis_url: Option<String>, configs: Vec<DatasetConfig>) 
     let config = TargetConfig {
         id: TargetId("test".into()),
         database_url: url.into(),
+        replica: None,
         redis,
         pool: PoolProfile::default(),
         limits: CapacityLimits::default(),

@@ -2,14 +2,22 @@
 
 mod support;
 
-use headroom_engine::pool::{Lane, PoolError, PoolProfile, Pools};
-use headroom_sandbox::test::{TestDatabase, database, on_each_postgres};
+use headroom_engine::{
+    pool::{Lane, Lease, PoolError, PoolProfile, Pools, ReplicaConfig},
+    target::{Target, TargetConfig},
+};
+use headroom_model::pool::LaneReport;
+use headroom_sandbox::{
+    Binaries, Postgres, PostgresOptions,
+    test::{TestDatabase, database, on_each_postgres},
+};
 use sqlx::{Connection, Row};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 use support::target;
+use tokio_util::sync::CancellationToken;
 
 fn profile() -> PoolProfile {
     PoolProfile {
@@ -43,8 +51,8 @@ async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool) {
     }
 }
 
-fn lane(pools: &Pools, lane: Lane) -> headroom_engine::pool::LaneSnapshot {
-    pools.snapshot().into_iter().find(|snapshot| snapshot.lane == lane).expect("every lane has a snapshot")
+fn lane(pools: &Pools, lane: Lane) -> LaneReport {
+    pools.snapshot().into_iter().find(|snapshot| snapshot.lane == lane.name()).expect("every lane has a snapshot")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,4 +194,141 @@ async fn a_refusal_is_reported_at_once_and_in_words() {
     let wrong = target(&wrong, None, PoolProfile::default());
     let error = wrong.pools.acquire(Lane::Interactive).await.unwrap_err();
     assert!(wrong.explain(&error).ends_with("refuses the password"), "{}", wrong.explain(&error));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_keeps_sessions_ready_and_checks_them() {
+    let database = database().await.unwrap();
+    let profile = PoolProfile {
+        interactive_min: 2,
+        idle_timeout: Duration::from_millis(200),
+        health_every: Duration::from_millis(200),
+        ..PoolProfile::default()
+    };
+    let target = target(&database.url(), None, profile);
+    target.pools.warm_up();
+    eventually("two are ready before anyone asks", async || lane(&target.pools, Lane::Interactive).idle == 2).await;
+    assert_eq!(lane(&target.pools, Lane::Monitor).idle, 0);
+    // Far beyond the idle timeout they are there still, and were asked whether they live.
+    eventually("they are checked", async || lane(&target.pools, Lane::Interactive).health_checks >= 4).await;
+    assert_eq!(lane(&target.pools, Lane::Interactive).creation.count, 2);
+    // What breaks is noticed without a caller and replaced.
+    let mut connection = database.connect().await.unwrap();
+    sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'headroom/%'")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    eventually("the broken ones are replaced", async || {
+        let now = lane(&target.pools, Lane::Interactive);
+        now.health_failures == 2 && now.idle == 2
+    })
+    .await;
+    target.pools.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_changes_its_size_while_connections_are_lent() {
+    let database = database().await.unwrap();
+    let target = target(&database.url(), None, PoolProfile { interactive_max: 3, ..profile() });
+    let mut leases = Vec::new();
+    for _ in 0..3 {
+        leases.push(target.pools.acquire(Lane::Interactive).await.unwrap());
+    }
+    target.pools.resize(Lane::Interactive, 1);
+    assert_eq!(lane(&target.pools, Lane::Interactive).max, 1);
+    drop(leases.pop());
+    // Two are lent of one: a place comes free only once both are back.
+    assert!(matches!(target.pools.acquire(Lane::Interactive).await, Err(PoolError::Timeout { in_use: 2, max: 1, .. })));
+    drop(leases);
+    let only = target.pools.acquire(Lane::Interactive).await.unwrap();
+    let snapshot = lane(&target.pools, Lane::Interactive);
+    assert_eq!((snapshot.in_use, snapshot.idle), (1, 0), "surplus sessions are closed");
+    target.pools.resize(Lane::Interactive, 4);
+    let more = futures::future::try_join_all((0..3).map(|_| target.pools.acquire(Lane::Interactive))).await.unwrap();
+    assert_eq!(lane(&target.pools, Lane::Interactive).in_use, 4);
+    drop((only, more));
+    target.pools.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_are_served_again_after_the_server_returns() {
+    let found = Binaries::find().unwrap();
+    for installation in found.all_postgres() {
+        let mut server = Postgres::start(PostgresOptions::of(installation)).await.unwrap();
+        let target = target(&server.url("postgres"), None, profile());
+        let leases = futures::future::try_join_all((0..2).map(|_| target.pools.acquire(Lane::Interactive))).await;
+        drop(leases.unwrap());
+        let lent = target.pools.acquire(Lane::Batch).await.unwrap();
+        server.kill().await;
+        let refused = target.pools.acquire(Lane::Monitor).await.unwrap_err();
+        assert!(matches!(refused, PoolError::Connect(_)), "{refused}");
+        server.restart().await.unwrap();
+        // Without a single error: what broke meanwhile is noticed before it is lent.
+        for _ in 0..4 {
+            let mut lease = target.pools.acquire(Lane::Interactive).await.unwrap();
+            sqlx::query("SELECT 1").execute(&mut *lease).await.unwrap();
+        }
+        drop(lent);
+        let mut lease = target.pools.acquire(Lane::Batch).await.unwrap();
+        sqlx::query("SELECT 1").execute(&mut *lease).await.unwrap();
+        drop(lease);
+        target.pools.close().await;
+        server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_go_to_the_replica_while_it_is_close_behind() {
+    for installation in Binaries::find().unwrap().all_postgres() {
+        let primary = Postgres::start(PostgresOptions::of(installation)).await.unwrap();
+        let replica = primary.start_replica().await.unwrap();
+        let config = TargetConfig {
+            replica: Some(ReplicaConfig { url: replica.url("postgres"), max_lag: Duration::from_secs(2) }),
+            ..support::config(&primary.url("postgres"), None, profile())
+        };
+        let target = Arc::new(Target::new(&config).unwrap());
+        // Before anything is known of the lag, reads stay on the primary.
+        let mut lease = target.pools.acquire_read(Lane::Data).await.unwrap();
+        assert!(!in_recovery(&mut lease).await);
+        drop(lease);
+        let stop = CancellationToken::new();
+        let guard = tokio::spawn({
+            let (target, stop) = (Arc::clone(&target), stop.clone());
+            async move { target.pools.guard_replica(stop).await }
+        });
+        let state = || target.pools.replica().unwrap();
+        eventually("it is found close enough", async || state().in_use).await;
+        let mut lease = target.pools.acquire_read(Lane::Data).await.unwrap();
+        assert!(in_recovery(&mut lease).await);
+        drop(lease);
+        assert_eq!((state().reads, state().fallbacks), (1, 1));
+
+        // A replica that stops replaying is left alone once it is too far behind, and used again when it has caught up.
+        let mut admin = replica.connect("postgres").await.unwrap();
+        sqlx::query("SELECT pg_wal_replay_pause()").execute(&mut admin).await.unwrap();
+        let mut writer = primary.connect("postgres").await.unwrap();
+        sqlx::query("CREATE TABLE news (id int)").execute(&mut writer).await.unwrap();
+        eventually("it is too far behind", async || !state().in_use).await;
+        assert!(state().state.contains("behind the primary") && state().lag_ms.unwrap() > 2000.0, "{:?}", state());
+        let mut lease = target.pools.acquire_read(Lane::Data).await.unwrap();
+        assert!(!in_recovery(&mut lease).await);
+        drop(lease);
+        sqlx::query("SELECT pg_wal_replay_resume()").execute(&mut admin).await.unwrap();
+        eventually("it has caught up", async || state().in_use).await;
+
+        // What was invalidated may not have arrived there.
+        target.pools.note_change();
+        assert!(state().state.contains("invalidated"), "{:?}", state());
+        let mut lease = target.pools.acquire_read(Lane::Data).await.unwrap();
+        assert!(!in_recovery(&mut lease).await);
+        drop(lease);
+        stop.cancel();
+        guard.await.unwrap();
+        target.pools.close().await;
+    }
+}
+
+async fn in_recovery(lease: &mut Lease) -> bool {
+    let row = sqlx::query("SELECT pg_is_in_recovery()").fetch_one(&mut **lease).await.unwrap();
+    row.try_get(0).unwrap()
 }

@@ -121,6 +121,7 @@ fn config(
         targets: vec![TargetConfig {
             id: id(),
             database_url,
+            replica: None,
             redis,
             pool: PoolProfile::default(),
             limits: CapacityLimits::default(),

@@ -1,5 +1,7 @@
 //! A private PostgreSQL.
 
+mod replica;
+
 use crate::{
     Binaries, Error, PostgresInstallation, Result,
     error::Context,

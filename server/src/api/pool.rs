@@ -1,85 +1,30 @@
-//! The console's own connection lanes into a target.
+//! The connection lanes into a target, the statements that pass them, and their sizes.
 
+use super::optional_text;
 use crate::{
+    access::Caller,
     http::{
         answer::Answer,
         error::WebError,
-        extract::{Chosen, TargetQuery},
+        extract::{Chosen, JsonBody, Params, TargetQuery},
     },
     web::Web,
 };
 use axum::extract::State;
 use headroom_engine::{
-    pool::{Holder, LaneSnapshot},
+    actions,
+    pool::{Holder, Lane, Pools},
     target::Target,
 };
-use headroom_model::{TargetId, Timestamp, api::Envelope};
-use serde::Serialize;
-use std::sync::Arc;
-use utoipa::ToSchema;
-
-/// One lane. Counters rise since the start or the last reset.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct LaneReport {
-    /// `interactive`, `monitor` or `batch`.
-    pub lane: &'static str,
-    /// Lent out.
-    pub in_use: u32,
-    /// Open and waiting for work.
-    pub idle: u32,
-    /// Limit.
-    pub max: u32,
-    /// Callers in the queue.
-    pub waiting: u32,
-    /// Checkouts.
-    pub acquired: u64,
-    /// Checkouts that gave up.
-    pub timeouts: u64,
-    /// Connections lent out for longer than the limit.
-    pub leaks: u32,
-}
-
-impl From<LaneSnapshot> for LaneReport {
-    fn from(lane: LaneSnapshot) -> Self {
-        LaneReport {
-            lane: lane.lane.name(),
-            in_use: lane.in_use,
-            idle: lane.idle,
-            max: lane.max,
-            waiting: lane.waiting,
-            acquired: lane.acquired,
-            timeouts: lane.timeouts,
-            leaks: lane.leaks,
-        }
-    }
-}
-
-/// A connection that is lent out.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct HolderReport {
-    /// Its lane.
-    pub lane: &'static str,
-    /// The line of code that took it.
-    #[schema(example = "server/engine/src/collect/mod.rs:120")]
-    pub call_site: String,
-    /// Since when.
-    pub since: Timestamp,
-    /// For how long, in milliseconds.
-    pub held_ms: u64,
-}
-
-impl HolderReport {
-    fn new(holder: Holder, now: Timestamp) -> Self {
-        HolderReport {
-            lane: holder.lane.name(),
-            call_site: format!("{}:{}", holder.call_site.file(), holder.call_site.line()),
-            since: holder.since,
-            held_ms: u64::try_from(now.since(holder.since).as_millis()).unwrap_or(u64::MAX),
-        }
-    }
-}
+use headroom_model::{
+    TargetId,
+    action::ActionOutcome,
+    api::Envelope,
+    pool::{HolderReport, LabelledStatement, PoolReport, ResizePreview},
+};
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
+use utoipa::{IntoParams, ToSchema};
 
 fn target(web: &Web, id: &TargetId) -> Result<Arc<Target>, WebError> {
     web.console.target(id).ok_or_else(|| WebError::internal(format!("target \"{id}\" has no pools")))
@@ -87,31 +32,162 @@ fn target(web: &Web, id: &TargetId) -> Result<Arc<Target>, WebError> {
 
 /// Connection lanes
 ///
-/// The console's own pools into the target's PostgreSQL, one line a lane.
-#[utoipa::path(get, path = "/api/v1/pool", tag = "Console", params(TargetQuery), responses((status = 200, body = Envelope<Vec<LaneReport>>, description = "One line a lane.")))]
-pub async fn lanes(State(web): State<Web>, Chosen(id): Chosen) -> Result<Answer<Vec<LaneReport>>, WebError> {
-    Ok(Answer(target(&web, &id)?.pools.snapshot().into_iter().map(Into::into).collect()))
+/// The console's own pools into the target's PostgreSQL and those of applications in the same process, one entry a lane:
+/// in use, idle, waiting, limits, leaks, distributions of waits, uses and creations, and the size advised by Little's law.
+#[utoipa::path(get, path = "/api/v1/pool", tag = "Pools", params(TargetQuery), responses((status = 200, body = Envelope<PoolReport>, description = "Lanes and replica.")))]
+pub async fn lanes(State(web): State<Web>, Chosen(id): Chosen) -> Result<Answer<PoolReport>, WebError> {
+    let target = target(&web, &id)?;
+    let mut lanes = Vec::new();
+    target.each_pools(|pools| lanes.extend(pools.snapshot()));
+    let leak_after_ms = u64::try_from(target.pools.leak_after().as_millis()).unwrap_or(u64::MAX);
+    Ok(Answer(PoolReport { lanes, replica: target.pools.replica(), leak_after_ms }))
+}
+
+/// Whether to ask the server about holders.
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct InspectQuery {
+    /// Also ask the server about each backend: state, last statement, oldest transaction kept visible, locks.
+    #[serde(default)]
+    pub backends: bool,
 }
 
 /// Who holds a connection
 ///
-/// Oldest first, with the line of code that took it.
-#[utoipa::path(get, path = "/api/v1/pool/holders", tag = "Console", params(TargetQuery), responses((status = 200, body = Envelope<Vec<HolderReport>>, description = "Oldest first.")))]
-pub async fn holders(State(web): State<Web>, Chosen(id): Chosen) -> Result<Answer<Vec<HolderReport>>, WebError> {
-    let now = web.console.clock.now();
-    let holders = target(&web, &id)?.pools.holders();
-    Ok(Answer(holders.into_iter().map(|holder| HolderReport::new(holder, now)).collect()))
+/// Oldest first, with the line of code that took it and what for. With `backends=true` also what the server says of each.
+#[utoipa::path(get, path = "/api/v1/pool/holders", tag = "Pools", params(TargetQuery, InspectQuery), responses((status = 200, body = Envelope<Vec<HolderReport>>, description = "Oldest first.")))]
+pub async fn holders(
+    State(web): State<Web>,
+    Chosen(id): Chosen,
+    Params(query): Params<InspectQuery>,
+) -> Result<Answer<Vec<HolderReport>>, WebError> {
+    held(&web, &id, query, |_, _| true).await
 }
 
 /// Suspected leaks
 ///
-/// Connections lent out for longer than the target's `leak_after`.
-#[utoipa::path(get, path = "/api/v1/pool/leaks", tag = "Console", params(TargetQuery), responses((status = 200, body = Envelope<Vec<HolderReport>>, description = "Oldest first.")))]
-pub async fn leaks(State(web): State<Web>, Chosen(id): Chosen) -> Result<Answer<Vec<HolderReport>>, WebError> {
+/// Connections lent out for longer than the target's `leak_after`. Each is also an event on the timeline, within half a
+/// second of becoming one.
+#[utoipa::path(get, path = "/api/v1/pool/leaks", tag = "Pools", params(TargetQuery, InspectQuery), responses((status = 200, body = Envelope<Vec<HolderReport>>, description = "Oldest first.")))]
+pub async fn leaks(
+    State(web): State<Web>,
+    Chosen(id): Chosen,
+    Params(query): Params<InspectQuery>,
+) -> Result<Answer<Vec<HolderReport>>, WebError> {
     let now = web.console.clock.now();
-    let limit = web.console.config.targets.iter().find(|config| config.id == id).map(|config| config.pool.leak_after);
-    let limit = limit.ok_or_else(|| WebError::internal(format!("target \"{id}\" has no configuration")))?;
-    let holders = target(&web, &id)?.pools.holders().into_iter();
-    let leaks = holders.filter(|holder| now.since(holder.since) > limit);
-    Ok(Answer(leaks.map(|holder| HolderReport::new(holder, now)).collect()))
+    held(&web, &id, query, |holder, limit| now.since(holder.since) > limit).await
+}
+
+async fn held(
+    web: &Web,
+    id: &TargetId,
+    query: InspectQuery,
+    is_meant: impl Fn(&Holder, Duration) -> bool,
+) -> Result<Answer<Vec<HolderReport>>, WebError> {
+    let (target, now) = (target(web, id)?, web.console.clock.now());
+    let mut holders = Vec::new();
+    let mut collect = |pools: &Pools| {
+        holders.extend(pools.holders().into_iter().filter(|holder| is_meant(holder, pools.leak_after())));
+    };
+    target.each_pools(&mut collect);
+    holders.sort_by_key(|holder| holder.since);
+    if query.backends && !holders.is_empty() {
+        let asked = target.pools.inspect(&mut holders).await;
+        asked.map_err(|error| WebError::unavailable(target.explain(&error), error))?;
+    }
+    Ok(Answer(holders.into_iter().map(|holder| holder.report(now)).collect()))
+}
+
+/// Another size of a lane.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ResizeRequest {
+    /// `interactive`, `monitor`, `batch`, `data`, `warmup` or `replica`.
+    pub lane: String,
+    /// Most connections lent at once, 1 to 200; at least 2 for `monitor`.
+    pub max: u32,
+    /// Only say what it would mean.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Why; goes into the audit.
+    #[schema(max_length = 500)]
+    pub reason: Option<String>,
+}
+
+/// What another size means, and what came of it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResizeReport {
+    /// What it means.
+    pub preview: ResizePreview,
+    /// What was done, verified; null on a dry run.
+    pub outcome: Option<ActionOutcome>,
+}
+
+/// Resize a lane
+///
+/// While connections are lent: those beyond a smaller limit are closed when they come back. Lasts until the console restarts.
+/// `dryRun` answers what it would mean. Verified, audited, and marked on the timeline.
+#[utoipa::path(post, path = "/api/v1/pool/resize", tag = "Pools", params(TargetQuery), request_body = ResizeRequest, responses((status = 200, body = Envelope<ResizeReport>, description = "What it means and what came of it.")))]
+pub async fn resize(
+    State(web): State<Web>,
+    Chosen(target): Chosen,
+    caller: Caller,
+    JsonBody(request): JsonBody<ResizeRequest>,
+) -> Result<Answer<ResizeReport>, WebError> {
+    let reason = optional_text("reason", request.reason.as_deref())?;
+    let lane: Lane = request.lane.parse().map_err(|reason: String| WebError::field("lane", reason))?;
+    let preview = actions::preview_resize(&web.console, &target, lane, request.max)?;
+    let outcome = if request.dry_run {
+        None
+    } else {
+        Some(actions::resize(&web.console, &target, lane, request.max, &caller.asks(reason)).await?)
+    };
+    Ok(Answer(ResizeReport { preview, outcome }))
+}
+
+/// What counts as slow.
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SlowQuery {
+    /// Milliseconds from which on a run counts as slow, 1 to 60,000. Default 1,000.
+    #[param(minimum = 1, maximum = 60_000, default = 1_000)]
+    pub threshold: Option<u64>,
+}
+
+impl SlowQuery {
+    fn threshold(self) -> Result<Duration, WebError> {
+        match self.threshold.unwrap_or(1_000) {
+            ms @ 1..=60_000 => Ok(Duration::from_millis(ms)),
+            _ => Err(WebError::field("threshold", "allowed: 1 to 60000 milliseconds")),
+        }
+    }
+}
+
+/// Statements of the console's own lanes
+///
+/// Exact percentiles of statements that carry a label (datasets and the console's own), from the acquire to the last row,
+/// most runs first. Since the start or the last reset of pool counters.
+#[utoipa::path(get, path = "/api/v1/queries/performance", tag = "Pools", params(TargetQuery, SlowQuery), responses((status = 200, body = Envelope<Vec<LabelledStatement>>, description = "One entry a label.")))]
+pub async fn performance(
+    State(web): State<Web>,
+    Chosen(id): Chosen,
+    Params(query): Params<SlowQuery>,
+) -> Result<Answer<Vec<LabelledStatement>>, WebError> {
+    Ok(Answer(target(&web, &id)?.pools.statements().list(query.threshold()?)))
+}
+
+/// Slow statements of the console's own lanes
+///
+/// Labels with at least one run that took as long as `threshold`, most slow runs first.
+#[utoipa::path(get, path = "/api/v1/queries/performance/slow", tag = "Pools", params(TargetQuery, SlowQuery), responses((status = 200, body = Envelope<Vec<LabelledStatement>>, description = "One entry a label.")))]
+pub async fn slow(
+    State(web): State<Web>,
+    Chosen(id): Chosen,
+    Params(query): Params<SlowQuery>,
+) -> Result<Answer<Vec<LabelledStatement>>, WebError> {
+    let mut statements = target(&web, &id)?.pools.statements().list(query.threshold()?);
+    statements.retain(|statement| statement.slow > 0);
+    statements.sort_by_key(|statement| std::cmp::Reverse(statement.slow));
+    Ok(Answer(statements))
 }

@@ -3,7 +3,7 @@
 use super::{ConfigError, section::Section, value};
 use headroom_engine::{
     cache::Servers,
-    pool::PoolProfile,
+    pool::{PoolProfile, ReplicaConfig},
     target::{CapacityLimits, TargetConfig},
 };
 use headroom_model::TargetId;
@@ -36,6 +36,7 @@ pub(super) fn read(root: &Section<'_>) -> Result<Vec<TargetConfig>, ConfigError>
         targets.push(TargetConfig {
             id,
             database_url,
+            replica: None,
             redis,
             pool: PoolProfile::default(),
             limits: CapacityLimits::default(),
@@ -53,11 +54,23 @@ fn target(section: &Section<'_>) -> Result<TargetConfig, ConfigError> {
     let database_url = section
         .secret("database_url", &postgres())?
         .ok_or_else(|| section.wrong("database_url or database_url_file is missing"))?;
+    let replica = replica(section)?;
     let redis = servers(section)?;
     let pool = pool(&section.section("pool")?)?;
     let limits = limits(&section.section("limits")?)?;
     section.finish()?;
-    Ok(TargetConfig { id: TargetId(id), database_url, redis, pool, limits })
+    Ok(TargetConfig { id: TargetId(id), database_url, replica, redis, pool, limits })
+}
+
+/// `replica_url`, and how far it may be behind to be read from.
+fn replica(section: &Section<'_>) -> Result<Option<ReplicaConfig>, ConfigError> {
+    let max_lag =
+        section.value("replica_max_lag", &value::span(Duration::from_millis(500)..=Duration::from_secs(600)))?;
+    let url = section.secret("replica_url", &postgres())?;
+    if url.is_none() && max_lag.is_some() {
+        return Err(section.wrong("replica_max_lag needs replica_url"));
+    }
+    Ok(url.map(|url| ReplicaConfig { url, max_lag: max_lag.unwrap_or(Duration::from_secs(5)) }))
 }
 
 /// One server (`redis_url`), the master that Sentinels name (`redis_sentinels` and `redis_master`), or a Cluster
@@ -85,6 +98,9 @@ fn servers(section: &Section<'_>) -> Result<Option<Servers>, ConfigError> {
 }
 
 fn pool(section: &Section<'_>) -> Result<PoolProfile, ConfigError> {
+    let names = value::form("development, staging or production", |name| PoolProfile::NAMES.contains(&name));
+    let named = section.value("profile", &names)?;
+    let default = named.as_deref().and_then(PoolProfile::named).unwrap_or_default();
     let size = |key: &str, least: u32, default: u32| {
         section.value(key, &value::whole(least..=200)).map(|size| size.unwrap_or(default))
     };
@@ -92,7 +108,6 @@ fn pool(section: &Section<'_>) -> Result<PoolProfile, ConfigError> {
         section.value(key, &value::span(range)).map(|span| span.unwrap_or(default))
     };
     let secs = Duration::from_secs;
-    let default = PoolProfile::default();
     let profile = PoolProfile {
         interactive_max: size("interactive_max", 1, default.interactive_max)?,
         // One for the collection, one for the sign of life beside it.
@@ -100,11 +115,22 @@ fn pool(section: &Section<'_>) -> Result<PoolProfile, ConfigError> {
         batch_max: size("batch_max", 1, default.batch_max)?,
         data_max: size("data_max", 1, default.data_max)?,
         warmup_max: size("warmup_max", 1, default.warmup_max)?,
+        interactive_min: size("interactive_min", 0, default.interactive_min)?,
+        data_min: size("data_min", 0, default.data_min)?,
         acquire_timeout: span("acquire_timeout", Duration::from_millis(100)..=secs(60), default.acquire_timeout)?,
         idle_timeout: span("idle_timeout", secs(10)..=secs(86_400), default.idle_timeout)?,
         max_lifetime: span("max_lifetime", secs(60)..=secs(86_400), default.max_lifetime)?,
         leak_after: span("leak_after", secs(1)..=secs(86_400), default.leak_after)?,
+        health_every: span("health_every", secs(5)..=secs(3_600), default.health_every)?,
     };
+    for (name, min, max) in [
+        ("interactive", profile.interactive_min, profile.interactive_max),
+        ("data", profile.data_min, profile.data_max),
+    ] {
+        if min > max {
+            return Err(section.wrong(&format!("{name}_min = {min} is more than {name}_max = {max}")));
+        }
+    }
     section.finish()?;
     Ok(profile)
 }

@@ -88,6 +88,7 @@ impl Servers {
         TargetConfig {
             id: TargetId(SHOP.to_owned()),
             database_url: self.postgres.url_as(role, SHOP),
+            replica: None,
             redis: self.redis_url().map(headroom_engine::cache::Servers::Single),
             pool: PoolProfile::default(),
             limits: CapacityLimits::default(),

@@ -7,7 +7,7 @@ use axum::{
 use headroom_app::{AppError, ErrorCode};
 use headroom_engine::{
     access::AccessError, actions::ActionError, capacity::CapacityError, dataset::DatasetError,
-    operations::OperationError, shares::ShareError, store::StoreError,
+    operations::OperationError, shares::ShareError, store::StoreError, tables::LookError,
 };
 use headroom_model::{
     Role,
@@ -231,6 +231,21 @@ impl From<ActionError> for WebError {
             ActionError::NotAllowed { .. } | ActionError::NotVerified(_) | ActionError::Refused(_) => {
                 WebError::new(Kind::Refused, error.to_string())
             }
+            error => WebError::internal(error),
+        }
+    }
+}
+
+impl From<LookError> for WebError {
+    fn from(error: LookError) -> Self {
+        let detail = error.to_string();
+        match error {
+            LookError::UnknownTarget(_) => WebError::new(Kind::UnknownTarget, detail),
+            LookError::UnknownTable(_) => WebError::new(Kind::NotFound, detail),
+            LookError::Unreachable(_) => WebError::new(Kind::Unavailable, detail).retry_after(5),
+            LookError::Timeout(_) => WebError::new(Kind::Timeout, detail),
+            LookError::NotAllowed { .. } => WebError::new(Kind::Refused, detail),
+            LookError::Failed(_) => WebError::new(Kind::Upstream, detail),
             error => WebError::internal(error),
         }
     }

@@ -133,6 +133,7 @@ impl Harness {
         let target = TargetConfig {
             id: TargetId(TARGET.to_owned()),
             database_url: database.url(),
+            replica: None,
             redis: Some(Servers::Single(redis.url())),
             pool: PoolProfile::default(),
             limits: CapacityLimits::default(),

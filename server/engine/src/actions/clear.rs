@@ -168,6 +168,9 @@ pub(super) async fn run(
 
 async fn act(console: &Console, target: &TargetId, scope: &ClearScope) -> Result<String, ActionError> {
     let cache = cache(console, target)?;
+    if let Some(target) = console.target(target) {
+        target.pools.note_change();
+    }
     let mark = cache.mark();
     let before = group(scope).map_or(0, |group| cache.holds(group, None).0);
     let by_keys = async |name: &str, keys: &[String]| {

@@ -2,13 +2,16 @@
 
 mod clear;
 mod reset;
+mod resize;
 mod statements;
 
 use crate::{
     collect::STATEMENTS_RESET,
     console::Console,
     operations::OperationError,
+    pool::Lane,
     store::{EventQuery, StateStore, StoreError},
+    tables::optimize,
     warmup,
 };
 use headroom_model::{
@@ -17,6 +20,7 @@ use headroom_model::{
     cache::{ClearPreview, ClearScope},
     event::EventKind,
     operation::Operation,
+    pool::ResizePreview,
     warmup::{WarmupPreview, WarmupStrategy},
 };
 use reset::Reset;
@@ -133,6 +137,48 @@ pub async fn clear(
     let (context, target, request) = (console.clone(), target.clone(), request.clone());
     let task = console.spawn_action(async move { clear::run(&context, &target, &scope, request).await });
     ended(task).await
+}
+
+/// Starts VACUUM (ANALYZE) of a table and answers its operation as queued. Cancel it through [`Console::operations`].
+///
+/// # Errors
+/// No such target or table, it does not answer, the right is missing, it runs already, or too many operations wait.
+pub async fn optimize(
+    console: &Arc<Console>,
+    target: &TargetId,
+    table: &str,
+    request: &Request,
+) -> Result<Operation, ActionError> {
+    optimize::start(console, target, table, request).await
+}
+
+/// What another size of a lane would mean.
+///
+/// # Errors
+/// No such target, or a size that the lane cannot have.
+pub fn preview_resize(
+    console: &Console,
+    target: &TargetId,
+    lane: Lane,
+    max: u32,
+) -> Result<ResizePreview, ActionError> {
+    resize::preview(console, target, lane, max)
+}
+
+/// Changes the size of a lane while connections are lent: verify, audit, event. Runs to its end like [`reset`]. The
+/// configuration stays as it is.
+///
+/// # Errors
+/// As [`preview_resize`].
+pub async fn resize(
+    console: &Arc<Console>,
+    target: &TargetId,
+    lane: Lane,
+    max: u32,
+    request: &Request,
+) -> Result<ActionOutcome, ActionError> {
+    let (context, target, request) = (console.clone(), target.clone(), request.clone());
+    ended(console.spawn_action(async move { resize::run(&context, &target, lane, max, request).await })).await
 }
 
 async fn ended(task: JoinHandle<Result<ActionOutcome, ActionError>>) -> Result<ActionOutcome, ActionError> {

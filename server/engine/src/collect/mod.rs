@@ -8,7 +8,7 @@ mod cache;
 mod findings;
 mod host;
 mod interval;
-mod literals;
+pub(crate) mod literals;
 mod pools;
 mod postgres;
 mod process;
@@ -17,6 +17,7 @@ mod redis;
 mod tags;
 mod work;
 
+pub(crate) use postgres::vacuum_threshold;
 pub use process::ProcessCollector;
 pub use pulse::{Heartbeat, Pulse};
 pub use work::{COUNTERS, Counter, Counters, Work};

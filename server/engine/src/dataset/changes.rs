@@ -182,6 +182,7 @@ impl Datasets {
 /// What a target tells of its tables.
 pub(super) struct Heard {
     cache: Cache<super::Page>,
+    target: Arc<Target>,
     /// Tables that plans have named.
     planned: Mutex<BTreeSet<String>>,
     /// Whether changes are heard, and what changed before was made good. Nothing before the first attempt has ended.
@@ -189,8 +190,8 @@ pub(super) struct Heard {
 }
 
 impl Heard {
-    pub fn new(cache: Cache<super::Page>) -> Self {
-        Heard { cache, planned: Mutex::default(), listens: watch::Sender::new(None) }
+    pub fn new(cache: Cache<super::Page>, target: Arc<Target>) -> Self {
+        Heard { cache, target, planned: Mutex::default(), listens: watch::Sender::new(None) }
     }
 
     /// Whether changes are heard at present.
@@ -212,8 +213,14 @@ impl Heard {
             tables.iter().filter(|table| known.insert((*table).clone())).collect()
         };
         for table in new {
-            self.cache.invalidate_tag(&table_tag(target, table)).await;
+            self.changed(target, table).await;
         }
+    }
+
+    /// A table changed: pages that read it are outdated, and a replica may not have the new rows yet.
+    async fn changed(&self, target: &TargetId, table: &str) {
+        self.target.pools.note_change();
+        self.cache.invalidate_tag(&table_tag(target, table)).await;
     }
 }
 
@@ -238,10 +245,10 @@ async fn listen(
             listener.listen(CHANNEL).await.ok()?;
             // Whatever changed while nobody listened.
             for table in tables() {
-                heard.cache.invalidate_tag(&table_tag(&config.id, &table)).await;
+                heard.changed(&config.id, &table).await;
             }
             heard.listens.send_replace(Some(true));
-            hear(&mut listener, &config, &heard.cache, &tables).await;
+            hear(&mut listener, &config, &heard, &tables).await;
             Some(())
         };
         let followed = stop.run_until_cancelled(follow).await;
@@ -259,12 +266,7 @@ async fn listen(
 
 /// Until the connection breaks: each table at once, and again at most every [`DEBOUNCE`]. Bounded by the datasets: any role
 /// may notify, so only tables that one of them reads are heard.
-async fn hear(
-    listener: &mut PgListener,
-    config: &TargetConfig,
-    cache: &Cache<super::Page>,
-    tables: &impl Fn() -> BTreeSet<String>,
-) {
+async fn hear(listener: &mut PgListener, config: &TargetConfig, heard: &Heard, tables: &impl Fn() -> BTreeSet<String>) {
     let mut last: BTreeMap<String, Instant> = BTreeMap::new();
     let mut waiting: BTreeMap<String, Instant> = BTreeMap::new();
     loop {
@@ -282,7 +284,7 @@ async fn hear(
                         waiting.insert(table, *at + DEBOUNCE);
                     }
                     _ => {
-                        cache.invalidate_tag(&table_tag(&config.id, &table)).await;
+                        heard.changed(&config.id, &table).await;
                         last.insert(table, now);
                     }
                 }
@@ -300,7 +302,7 @@ async fn hear(
         let due: Vec<String> = waiting.iter().filter(|(_, at)| **at <= now).map(|(table, _)| table.clone()).collect();
         for table in due {
             waiting.remove(&table);
-            cache.invalidate_tag(&table_tag(&config.id, &table)).await;
+            heard.changed(&config.id, &table).await;
             last.insert(table, now);
         }
         last.retain(|_, at| now < *at + DEBOUNCE);

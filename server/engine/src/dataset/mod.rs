@@ -217,8 +217,13 @@ impl Datasets {
                 .map_err(|source| SetupError::Redis { target: target.id.clone(), source })?;
             caches.insert(target.id.clone(), cache);
         }
-        let heard: BTreeMap<TargetId, Arc<Heard>> =
-            caches.iter().map(|(id, cache)| (id.clone(), Arc::new(Heard::new(cache.clone())))).collect();
+        let heard: BTreeMap<TargetId, Arc<Heard>> = targets
+            .iter()
+            .filter_map(|(_, target)| {
+                Some((target.id.clone(), Heard::new(caches.get(&target.id)?.clone(), target.clone())))
+            })
+            .map(|(id, heard)| (id, Arc::new(heard)))
+            .collect();
         // Each holds a connection for as long as its reader likes; half of them stay for pages.
         let streams: BTreeMap<&TargetId, Arc<Semaphore>> = targets
             .iter()
@@ -457,6 +462,22 @@ impl Dataset {
 
     async fn load(&self, arguments: &Arguments, paging: &Paging, lane: Lane) -> Result<Page, DatasetError> {
         let ready = self.check().await?;
+        let label = self.label();
+        self.target.pools.statements().time(&label, self.read_page(arguments, paging, lane, &ready)).await
+    }
+
+    /// Under which its statements are counted, and what its connections are held for.
+    fn label(&self) -> String {
+        format!("dataset {}", self.name())
+    }
+
+    async fn read_page(
+        &self,
+        arguments: &Arguments,
+        paging: &Paging,
+        lane: Lane,
+        ready: &Ready,
+    ) -> Result<Page, DatasetError> {
         let statement = self.definition.page(paging, &ready.columns);
         let mut lease = self.lease(lane).await?;
         let mut query = sqlx::query(AssertSqlSafe(statement.sql));
@@ -506,11 +527,13 @@ impl Dataset {
         Ok(Page::new(body.freeze(), facts))
     }
 
+    /// A connection to read on: the replica's, where there is one that is close enough behind.
     async fn lease(&self, lane: Lane) -> Result<Lease, DatasetError> {
-        self.target.pools.acquire(lane).await.map_err(|error| match &error {
+        let lease = self.target.pools.acquire_read(lane).await.map_err(|error| match &error {
             PoolError::Timeout { .. } => DatasetError::Timeout(self.target.explain(&error)),
             _ => DatasetError::Failed(self.target.explain(&error)),
-        })
+        })?;
+        Ok(lease.purpose(&self.label()))
     }
 
     /// PostgreSQL's failure without its words, which may hold values.

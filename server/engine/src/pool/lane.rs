@@ -1,20 +1,25 @@
 //! One lane: a queue of callers, a stack of idle sessions, a list of holders.
 
-use super::{Holder, Lane, LaneSnapshot, Lease, PoolError, PoolProfile, Waits, lock, session::Session};
-use headroom_model::Timestamp;
+use super::{
+    Holder, Lane, Lease, PoolError, PoolProfile, Waits,
+    holders::Holders,
+    lock,
+    meters::Meters,
+    place::{Place, Places},
+    session::Session,
+};
+use headroom_model::{Timestamp, pool::LaneReport};
 use sqlx::postgres::PgConnectOptions;
 use std::{
-    collections::BTreeMap,
     panic::Location,
     sync::{
-        Arc, Mutex, Weak,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 use tokio::{
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -37,22 +42,25 @@ pub(super) enum Returned {
 }
 
 pub(super) struct LanePool {
-    lane: Lane,
+    pub(super) lane: Lane,
+    application: Arc<str>,
     options: PgConnectOptions,
-    max: u32,
-    profile: PoolProfile,
-    permits: Arc<Semaphore>,
-    /// Last in, first out: what is warm stays warm, what is surplus grows old. Bounded by the permits.
-    idle: Mutex<Vec<Session>>,
-    holders: Mutex<BTreeMap<u64, (&'static Location<'static>, Instant)>>,
-    next_holder: AtomicU64,
+    pub(super) profile: PoolProfile,
+    pub(super) places: Arc<Places>,
+    /// Last in, first out: what is warm stays warm, what is surplus grows old. Bounded by the places.
+    pub(super) idle: Mutex<Vec<Session>>,
+    holders: Holders,
     waiting: AtomicU32,
     acquired: AtomicU64,
     timeouts: AtomicU64,
+    returned_late: AtomicU64,
+    pub(super) health_checks: AtomicU64,
+    pub(super) health_failures: AtomicU64,
+    meters: Meters,
     waits: Arc<Waits>,
-    reaping: AtomicBool,
-    tasks: TaskTracker,
-    stop: CancellationToken,
+    pub(super) has_upkeep: AtomicBool,
+    pub(super) tasks: TaskTracker,
+    pub(super) stop: CancellationToken,
 }
 
 /// Counts a caller while it queues, also when it gives up.
@@ -72,22 +80,31 @@ impl Drop for Waiter<'_> {
 }
 
 impl LanePool {
-    pub(super) fn new(lane: Lane, options: PgConnectOptions, profile: &PoolProfile, waits: Arc<Waits>) -> Arc<Self> {
-        let max = profile.max(lane).max(1);
+    pub(super) fn new(
+        lane: Lane,
+        options: &PgConnectOptions,
+        profile: &PoolProfile,
+        application: &Arc<str>,
+        waits: &Arc<Waits>,
+    ) -> Arc<Self> {
+        // A replica's sessions serve datasets like those of the data lane; what differs is where they lead.
         Arc::new(LanePool {
             lane,
-            options,
-            max,
+            options: options.clone().application_name(&format!("{application}/{}", lane.name())),
+            application: Arc::clone(application),
             profile: *profile,
-            permits: Arc::new(Semaphore::new(max as usize)),
+            places: Places::new(profile.max(lane).max(1)),
             idle: Mutex::new(Vec::new()),
-            holders: Mutex::new(BTreeMap::new()),
-            next_holder: AtomicU64::new(0),
+            holders: Holders::default(),
             waiting: AtomicU32::new(0),
             acquired: AtomicU64::new(0),
             timeouts: AtomicU64::new(0),
-            waits,
-            reaping: AtomicBool::new(false),
+            returned_late: AtomicU64::new(0),
+            health_checks: AtomicU64::new(0),
+            health_failures: AtomicU64::new(0),
+            meters: Meters::default(),
+            waits: Arc::clone(waits),
+            has_upkeep: AtomicBool::new(false),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         })
@@ -96,65 +113,75 @@ impl LanePool {
     pub(super) async fn acquire(self: &Arc<Self>, call_site: &'static Location<'static>) -> Result<Lease, PoolError> {
         let started = Instant::now();
         let outcome = timeout(self.profile.acquire_timeout, self.checkout()).await;
-        let waited = started.elapsed();
+        let now = Instant::now();
+        let waited = now.duration_since(started);
         self.waits.record(waited);
         match outcome {
-            Ok(Ok((session, permit))) => {
+            Ok(Ok((session, place))) => {
                 self.acquired.fetch_add(1, Relaxed);
-                let holder = self.next_holder.fetch_add(1, Relaxed);
-                lock(&self.holders).insert(holder, (call_site, Instant::now()));
-                Ok(Lease::new(Arc::clone(self), session, permit, holder, Handle::current()))
+                self.meters.acquired(waited, now);
+                let holder = self.holders.add(call_site, session.pid, now);
+                Ok(Lease::new(Arc::clone(self), session, place, holder, Handle::current()))
             }
             Ok(Err(error)) => Err(error),
             Err(_) => {
                 self.timeouts.fetch_add(1, Relaxed);
-                Err(PoolError::Timeout { lane: self.lane.name(), waited, in_use: self.in_use(), max: self.max })
+                let (in_use, max) = (self.in_use(), self.places.max());
+                Err(PoolError::Timeout { lane: self.lane.name(), waited, in_use, max })
             }
         }
     }
 
     /// A place and a session in it. Whatever was taken is given up when the caller stops waiting.
-    async fn checkout(self: &Arc<Self>) -> Result<(Session, OwnedSemaphorePermit), PoolError> {
-        let permit = {
+    async fn checkout(self: &Arc<Self>) -> Result<(Session, Place), PoolError> {
+        let place = {
             let _waiter = Waiter::new(&self.waiting);
-            Arc::clone(&self.permits).acquire_owned().await.map_err(|_| PoolError::Closed)?
+            self.places.take().await.ok_or(PoolError::Closed)?
         };
         loop {
             let Some(mut session) = lock(&self.idle).pop() else { break };
             let now = Instant::now();
-            if self.expired(&session, now) {
+            if now >= session.replace_at {
                 self.tasks.spawn(session.close());
             } else if (session.trusted && now.duration_since(session.idle_since) < TRUSTED_FOR)
                 || session.answers(self.profile.acquire_timeout / 2).await
             {
                 session.trusted = true;
-                return Ok((session, permit));
+                return Ok((session, place));
             }
             self.distrust_idle();
         }
-        let session =
-            Session::open(&self.options, self.lane, self.profile.max_lifetime).await.map_err(PoolError::Connect)?;
-        self.start_reaper();
-        Ok((session, permit))
+        Ok((self.open().await?, place))
     }
 
-    fn expired(&self, session: &Session, now: Instant) -> bool {
-        now >= session.replace_at || now.duration_since(session.idle_since) >= self.profile.idle_timeout
+    /// Opens a session. The caller has a place for it.
+    pub(super) async fn open(self: &Arc<Self>) -> Result<Session, PoolError> {
+        let began = Instant::now();
+        let session = Session::open(&self.options, self.lane, self.profile.max_lifetime).await;
+        let session = session.map_err(PoolError::Connect)?;
+        self.meters.created(began.elapsed());
+        self.start_upkeep();
+        Ok(session)
+    }
+
+    /// What a holder is for.
+    pub(super) fn explain(&self, holder: u64, purpose: &str) {
+        self.holders.explain(holder, purpose);
     }
 
     /// The lease is over: its holder is off the list.
     pub(super) fn let_go(&self, holder: u64) {
-        lock(&self.holders).remove(&holder);
+        if let Some(holding) = self.holders.remove(holder) {
+            let now = Instant::now();
+            self.meters.used(holding.since, now);
+            if now.duration_since(holding.since) > self.profile.leak_after {
+                self.returned_late.fetch_add(1, Relaxed);
+            }
+        }
     }
 
     /// Takes a session back. Its place stays taken until the session is known to be clean.
-    pub(super) fn take_back(
-        self: &Arc<Self>,
-        mut session: Session,
-        permit: OwnedSemaphorePermit,
-        state: Returned,
-        runtime: &Handle,
-    ) {
+    pub(super) fn take_back(self: &Arc<Self>, mut session: Session, place: Place, state: Returned, runtime: &Handle) {
         session.idle_since = Instant::now();
         if state == Returned::Broken {
             self.distrust_idle();
@@ -169,28 +196,30 @@ impl LanePool {
                 let keep = state == Returned::Used && Instant::now() < session.replace_at && session.tidy().await;
                 if keep {
                     session.idle_since = Instant::now();
+                    session.checked_at = session.idle_since;
                     lane.shelve(session, &Handle::current());
                 } else {
                     lane.distrust_idle();
                     session.close().await;
                 }
-                drop(permit);
+                drop(place);
             },
             runtime,
         );
     }
 
     /// One session broke: perhaps the server went away, so the others are asked before they are lent.
-    fn distrust_idle(&self) {
+    pub(super) fn distrust_idle(&self) {
         for session in lock(&self.idle).iter_mut() {
             session.trusted = false;
         }
     }
 
-    fn shelve(&self, session: Session, runtime: &Handle) {
+    pub(super) fn shelve(&self, session: Session, runtime: &Handle) {
         let mut idle = lock(&self.idle);
-        // Asked under the lock: `refuse` empties the shelf after it has raised the flag.
-        if self.stop.is_cancelled() {
+        // Asked under the lock: `refuse` empties the shelf after it has raised the flag. After a smaller size was set, what
+        // comes back beyond it is closed.
+        if self.stop.is_cancelled() || idle.len() >= self.places.max() as usize {
             drop(idle);
             self.tasks.spawn_on(session.close(), runtime);
         } else {
@@ -198,67 +227,83 @@ impl LanePool {
         }
     }
 
-    /// Closes idle sessions that are too old, without anyone asking. One task a lane, from its first session on; it ends
-    /// with the lane.
-    fn start_reaper(self: &Arc<Self>) {
-        if self.reaping.swap(true, Relaxed) {
-            return;
+    /// So many connections from now on. Idle ones beyond that are closed; those lent out go when they come back.
+    pub(super) fn resize(&self, max: u32) {
+        self.places.resize(max);
+        let room = max.saturating_sub(self.in_use()) as usize;
+        let surplus: Vec<Session> = {
+            let mut idle = lock(&self.idle);
+            let surplus = idle.len().saturating_sub(room);
+            idle.drain(..surplus).collect()
+        };
+        for session in surplus {
+            self.tasks.spawn(session.close());
         }
-        let every = (self.profile.idle_timeout / 4).clamp(Duration::from_millis(50), Duration::from_secs(30));
-        let (lane, stop) = (Arc::downgrade(self), self.stop.clone());
-        self.tasks.spawn(async move {
-            while stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
-                let Some(old) = Weak::upgrade(&lane).map(|lane| lane.take_expired()) else { break };
-                for session in old {
-                    session.close().await;
-                }
-            }
-        });
     }
 
-    fn take_expired(&self) -> Vec<Session> {
-        let now = Instant::now();
-        lock(&self.idle).extract_if(.., |session| self.expired(session, now)).collect()
+    pub(super) fn waiting(&self) -> u32 {
+        self.waiting.load(Relaxed)
     }
 
-    fn in_use(&self) -> u32 {
-        u32::try_from(lock(&self.holders).len()).unwrap_or(u32::MAX)
+    pub(super) fn in_use(&self) -> u32 {
+        self.holders.len()
     }
 
-    pub(super) fn snapshot(&self) -> LaneSnapshot {
-        let leaks = lock(&self.holders).values().filter(|(_, since)| since.elapsed() > self.profile.leak_after).count();
-        LaneSnapshot {
-            lane: self.lane,
+    pub(super) fn snapshot(&self) -> LaneReport {
+        let [acquire, usage, creation] = self.meters.distributions();
+        LaneReport {
+            application: self.application.to_string(),
+            lane: self.lane.name().to_owned(),
             in_use: self.in_use(),
             idle: u32::try_from(lock(&self.idle).len()).unwrap_or(u32::MAX),
-            max: self.max,
-            waiting: self.waiting.load(Relaxed),
+            max: self.places.max(),
+            configured_max: self.profile.max(self.lane),
+            min: self.min(),
+            waiting: self.waiting(),
             acquired: self.acquired.load(Relaxed),
             timeouts: self.timeouts.load(Relaxed),
-            leaks: u32::try_from(leaks).unwrap_or(u32::MAX),
+            leaks: self.holders.held_longer_than(self.profile.leak_after),
+            returned_late: self.returned_late.load(Relaxed),
+            health_checks: self.health_checks.load(Relaxed),
+            health_failures: self.health_failures.load(Relaxed),
+            acquire,
+            usage,
+            creation,
+            sizing: self.meters.sizing(Instant::now()),
         }
+    }
+
+    /// What is kept open: never more than may be lent.
+    pub(super) fn min(&self) -> u32 {
+        self.profile.min(self.lane).min(self.places.max())
     }
 
     pub(super) fn holders(&self, now: Timestamp) -> Vec<Holder> {
-        lock(&self.holders)
-            .values()
-            .map(|(call_site, since)| Holder {
-                lane: self.lane,
-                call_site,
-                since: now.plus_millis(-i64::try_from(since.elapsed().as_millis()).unwrap_or(0)),
-            })
+        self.holders
+            .list()
+            .into_iter()
+            .map(|holding| Holder::new(self.lane, &self.application, &holding, now))
             .collect()
     }
 
+    /// Holders past the limit that were not told before.
+    pub(super) fn take_leaks(&self, now: Timestamp) -> Vec<Holder> {
+        let leaks = self.holders.take_leaks(self.profile.leak_after);
+        leaks.into_iter().map(|holding| Holder::new(self.lane, &self.application, &holding, now)).collect()
+    }
+
     pub(super) fn reset_statistics(&self) {
-        self.acquired.store(0, Relaxed);
-        self.timeouts.store(0, Relaxed);
+        for counter in [&self.acquired, &self.timeouts, &self.returned_late, &self.health_checks, &self.health_failures]
+        {
+            counter.store(0, Relaxed);
+        }
+        self.meters.clear();
     }
 
     /// No new callers, nothing idle is kept. What was idle is dropped, which closes its socket.
     pub(super) fn refuse(&self) -> Vec<Session> {
         self.stop.cancel();
-        self.permits.close();
+        self.places.close();
         self.tasks.close();
         std::mem::take(&mut *lock(&self.idle))
     }

@@ -2,6 +2,7 @@
 
 use super::{
     lane::{LanePool, Returned},
+    place::Place,
     session::Session,
 };
 use sqlx::PgConnection;
@@ -10,7 +11,7 @@ use std::{
     ops::{Deref, DerefMut},
     sync::Arc,
 };
-use tokio::{runtime::Handle, sync::OwnedSemaphorePermit};
+use tokio::runtime::Handle;
 
 const LENT: &str = "the session leaves a lease only when the lease ends";
 
@@ -20,7 +21,7 @@ const LENT: &str = "the session leaves a lease only when the lease ends";
 pub struct Lease {
     lane: Arc<LanePool>,
     session: Option<Session>,
-    permit: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
     holder: u64,
     runtime: Handle,
     used: bool,
@@ -28,14 +29,21 @@ pub struct Lease {
 }
 
 impl Lease {
-    pub(super) fn new(
-        lane: Arc<LanePool>,
-        session: Session,
-        permit: OwnedSemaphorePermit,
-        holder: u64,
-        runtime: Handle,
-    ) -> Self {
-        Lease { lane, session: Some(session), permit: Some(permit), holder, runtime, used: false, discard: false }
+    pub(super) fn new(lane: Arc<LanePool>, session: Session, place: Place, holder: u64, runtime: Handle) -> Self {
+        Lease { lane, session: Some(session), place: Some(place), holder, runtime, used: false, discard: false }
+    }
+
+    /// Says what the connection is held for, for those who look at the list of holders.
+    #[must_use]
+    pub fn purpose(self, purpose: &str) -> Self {
+        self.lane.explain(self.holder, purpose);
+        self
+    }
+
+    /// Process id of the backend, where the server told it: what another session cancels to stop a statement here.
+    #[must_use]
+    pub fn pid(&self) -> Option<i32> {
+        self.session.as_ref().and_then(|session| session.pid)
     }
 
     /// Closes the connection instead of giving it back: for one whose statement was abandoned half way.
@@ -68,13 +76,13 @@ impl fmt::Debug for Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.lane.let_go(self.holder);
-        if let (Some(session), Some(permit)) = (self.session.take(), self.permit.take()) {
+        if let (Some(session), Some(place)) = (self.session.take(), self.place.take()) {
             let state = match (self.discard, self.used) {
                 (true, _) => Returned::Broken,
                 (false, true) => Returned::Used,
                 (false, false) => Returned::Untouched,
             };
-            self.lane.take_back(session, permit, state, &self.runtime);
+            self.lane.take_back(session, place, state, &self.runtime);
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Connection lanes into a target's PostgreSQL: interactive, monitor, batch, data, warmup.
+//! Connection lanes into a target's PostgreSQL: interactive, monitor, batch, data, warmup; and data on a replica.
 //!
 //! Each lane has its own limit, so that a collector never waits behind a batch and a page never behind a collector.
-//! Every lease knows who took it (call site) and since when.
+//! Every lease knows who took it (call site), what for, and since when; one held for too long is told as a leak. Idle
+//! sessions are checked, old ones replaced, some kept ready; limits can change while connections are lent.
 //!
 //! The lanes hold sqlx connections but not sqlx's pool: that one has no count of its waiters and no histogram of their
 //! wait, has one timeout for queue and connect together, retries a refused connection until that timeout (which hides
@@ -9,22 +10,40 @@
 //! Here a connection that comes back is asked whether it is inside a transaction before it is lent again.
 
 mod error;
+mod holders;
+mod inspect;
 mod lane;
 mod lease;
+mod meters;
+mod place;
+mod profile;
+mod replica;
 mod session;
+mod statements;
+mod upkeep;
 
 pub use error::PoolError;
 pub use lease::Lease;
+pub use profile::PoolProfile;
 pub use session::read_url;
+pub use statements::Statements;
 
-use crate::{clock::Clock, target::TargetConfig};
+use crate::{
+    clock::Clock,
+    target::{self, TargetConfig},
+};
 use hdrhistogram::Histogram;
-use headroom_model::Timestamp;
+use headroom_model::{
+    Timestamp,
+    pool::{BackendReport, HolderReport, LaneReport, ReplicaReport},
+};
+use holders::Holding;
 use lane::LanePool;
-use sqlx::postgres::PgConnectOptions;
+use replica::Replica;
 use std::{
     fmt,
     panic::Location,
+    str::FromStr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -42,10 +61,12 @@ pub enum Lane {
     Data,
     /// Datasets that are read before anyone asks. Its sessions are read-only.
     Warmup,
+    /// Datasets read on a replica, where one is configured. Its sessions are read-only.
+    Replica,
 }
 
 impl Lane {
-    /// Every lane.
+    /// Every lane into the primary.
     pub const ALL: [Lane; 5] = [Lane::Interactive, Lane::Monitor, Lane::Batch, Lane::Data, Lane::Warmup];
 
     /// The name shown; connections carry it as `application_name` (`headroom/monitor`).
@@ -57,101 +78,97 @@ impl Lane {
             Lane::Batch => "batch",
             Lane::Data => "data",
             Lane::Warmup => "warmup",
+            Lane::Replica => "replica",
         }
+    }
+}
+
+impl FromStr for Lane {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = Lane::ALL.into_iter().chain([Lane::Replica]).find(|lane| lane.name() == text);
+        known.ok_or_else(|| {
+            format!("lane \"{text}\" is not known; allowed: interactive, monitor, batch, data, warmup, replica")
+        })
     }
 }
 
 /// What the console's own connections call themselves: `headroom/monitor` and so on.
 pub(crate) const APPLICATION: &str = "headroom";
 
-/// Limits of a target's lanes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolProfile {
-    /// Largest size of the interactive lane. Default 10.
-    pub interactive_max: u32,
-    /// Largest size of the monitor lane. Default 2.
-    pub monitor_max: u32,
-    /// Largest size of the batch lane. Default 4.
-    pub batch_max: u32,
-    /// Largest size of the data lane. Default 8.
-    pub data_max: u32,
-    /// Largest size of the warmup lane, and so how many keys are warmed at the same time. Default 2.
-    pub warmup_max: u32,
-    /// How long a caller waits for a connection, queue and connect together. Default 5 s.
-    pub acquire_timeout: Duration,
-    /// An unused connection is closed after this. Default 10 min.
-    pub idle_timeout: Duration,
-    /// A connection is replaced after this, give or take a tenth. Default 30 min.
-    pub max_lifetime: Duration,
-    /// A connection lent out for longer counts as a suspected leak. Default 60 s.
-    pub leak_after: Duration,
-}
-
-impl PoolProfile {
-    /// The limit of one lane.
-    #[must_use]
-    pub fn max(&self, lane: Lane) -> u32 {
-        match lane {
-            Lane::Interactive => self.interactive_max,
-            Lane::Monitor => self.monitor_max,
-            Lane::Batch => self.batch_max,
-            Lane::Data => self.data_max,
-            Lane::Warmup => self.warmup_max,
-        }
-    }
-}
-
-impl Default for PoolProfile {
-    fn default() -> Self {
-        PoolProfile {
-            interactive_max: 10,
-            monitor_max: 2,
-            batch_max: 4,
-            data_max: 8,
-            warmup_max: 2,
-            acquire_timeout: Duration::from_secs(5),
-            idle_timeout: Duration::from_secs(10 * 60),
-            max_lifetime: Duration::from_secs(30 * 60),
-            leak_after: Duration::from_secs(60),
-        }
-    }
-}
+/// The largest size of a lane.
+pub const LANE_MAX: u32 = 200;
 
 /// Who holds a connection.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Holder {
+    /// Whose lanes: the first part of `application_name`.
+    pub application: Arc<str>,
     /// Its lane.
     pub lane: Lane,
     /// The line of code that took it.
     pub call_site: &'static Location<'static>,
+    /// What for, as its taker says; else the unit of work in which it was taken.
+    pub purpose: Option<Arc<str>>,
     /// Since when.
     pub since: Timestamp,
+    /// Its backend, where the server told it.
+    pub pid: Option<i32>,
+    /// What the server says, after [`Pools::inspect`].
+    pub backend: Option<BackendReport>,
 }
 
-/// A lane's figures. Counters rise from the process's start or the last reset.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LaneSnapshot {
-    /// Which lane.
-    pub lane: Lane,
-    /// Lent out.
-    pub in_use: u32,
-    /// Open and waiting for work.
-    pub idle: u32,
-    /// Limit.
-    pub max: u32,
-    /// Callers in the queue.
-    pub waiting: u32,
-    /// Checkouts since the last reset.
-    pub acquired: u64,
-    /// Checkouts that gave up since the last reset.
-    pub timeouts: u64,
-    /// Connections lent out for longer than the profile's `leak_after`.
-    pub leaks: u32,
+impl Holder {
+    fn new(lane: Lane, application: &Arc<str>, holding: &Holding, now: Timestamp) -> Self {
+        Holder {
+            application: Arc::clone(application),
+            lane,
+            call_site: holding.call_site,
+            purpose: holding.purpose.clone().or_else(|| holding.span.map(Into::into)),
+            since: now.plus_millis(-i64::try_from(holding.since.elapsed().as_millis()).unwrap_or(0)),
+            pid: holding.pid,
+            backend: None,
+        }
+    }
+
+    /// As it is sent.
+    #[must_use]
+    pub fn report(self, now: Timestamp) -> HolderReport {
+        HolderReport {
+            application: self.application.to_string(),
+            lane: self.lane.name().to_owned(),
+            call_site: format!("{}:{}", self.call_site.file(), self.call_site.line()),
+            purpose: self.purpose.map(|purpose| purpose.to_string()),
+            since: self.since,
+            held_ms: u64::try_from(now.since(self.since).as_millis()).unwrap_or(u64::MAX),
+            pid: self.pid,
+            backend: self.backend,
+        }
+    }
 }
 
-/// The lanes of one target. Each runs one small task that closes idle connections; it ends with the lane.
+/// A replica of a target. The connection string carries secrets: never log it, `Debug` leaves it out.
+#[derive(Clone)]
+pub struct ReplicaConfig {
+    /// Connection string of the same database on the replica.
+    pub url: String,
+    /// How far it may be behind to be read from. Default 5 s.
+    pub max_lag: Duration,
+}
+
+impl fmt::Debug for ReplicaConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplicaConfig").field("max_lag", &self.max_lag).finish_non_exhaustive()
+    }
+}
+
+/// The lanes of one target. Each runs one small task that keeps its connections in order; it ends with the lane.
 pub struct Pools {
     lanes: [Arc<LanePool>; 5],
+    replica: Option<Replica>,
+    statements: Statements,
+    leak_after: Duration,
     waits: Arc<Waits>,
 }
 
@@ -166,22 +183,70 @@ impl Pools {
     /// connects before it is asked to.
     ///
     /// # Errors
-    /// The connection string cannot be read. The error does not repeat it: it holds a password.
+    /// A connection string cannot be read. The error does not repeat it: it holds a password.
     pub fn named(config: &TargetConfig, application: &str) -> Result<Self, PoolError> {
-        Ok(Self::with_options(&read_url(&config.database_url)?, config.pool, application))
-    }
-
-    pub(crate) fn with_options(options: &PgConnectOptions, profile: PoolProfile, application: &str) -> Self {
+        let options = read_url(&config.database_url)?;
+        let application: Arc<str> = application.into();
         let waits = Arc::new(Waits::default());
-        let lanes = Lane::ALL.map(|lane| {
-            let options = options.clone().application_name(&format!("{application}/{}", lane.name()));
-            LanePool::new(lane, options, &profile, Arc::clone(&waits))
-        });
-        Pools { lanes, waits }
+        let lane = |lane, options: &_| LanePool::new(lane, options, &config.pool, &application, &waits);
+        let replica = match &config.replica {
+            Some(ReplicaConfig { url, max_lag }) => {
+                let options = read_url(url)?;
+                Some(Replica::new(lane(Lane::Replica, &options), target::address(&options), *max_lag))
+            }
+            None => None,
+        };
+        Ok(Pools {
+            lanes: Lane::ALL.map(|name| lane(name, &options)),
+            replica,
+            statements: Statements::default(),
+            leak_after: config.pool.leak_after,
+            waits,
+        })
     }
 
     fn lane(&self, lane: Lane) -> &Arc<LanePool> {
-        &self.lanes[lane as usize]
+        match (lane, &self.replica) {
+            (Lane::Replica, Some(replica)) => &replica.lane,
+            // Without a replica its reads are those of the data lane.
+            (Lane::Replica, None) => &self.lanes[Lane::Data as usize],
+            _ => &self.lanes[lane as usize],
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<LanePool>> {
+        self.lanes.iter().chain(self.replica.iter().map(|replica| &replica.lane))
+    }
+
+    /// Opens the connections that are to be kept ready, in the background, and keeps them so. Call it inside a runtime.
+    pub fn warm_up(&self) {
+        for lane in self.all().filter(|lane| lane.min() > 0) {
+            lane.start_upkeep();
+        }
+    }
+
+    /// Latencies of the statements that carry a label.
+    #[must_use]
+    pub fn statements(&self) -> &Statements {
+        &self.statements
+    }
+
+    /// From here on a connection counts as leaked.
+    #[must_use]
+    pub fn leak_after(&self) -> Duration {
+        self.leak_after
+    }
+
+    /// The replica, where one is configured.
+    #[must_use]
+    pub fn replica(&self) -> Option<ReplicaReport> {
+        self.replica.as_ref().map(Replica::report)
+    }
+
+    /// Changes the limit of a lane while connections are lent: more may be lent at once; or those beyond the new limit are
+    /// closed when they come back. 1 to [`LANE_MAX`]; other values count as the nearest of these.
+    pub fn resize(&self, lane: Lane, max: u32) {
+        self.lane(lane).resize(max.clamp(1, LANE_MAX));
     }
 
     /// Lends a connection of a lane, first come, first served. Safe to cancel: the place in the queue, or the
@@ -198,8 +263,20 @@ impl Pools {
 
     /// Figures of every lane.
     #[must_use]
-    pub fn snapshot(&self) -> Vec<LaneSnapshot> {
-        self.lanes.iter().map(|lane| lane.snapshot()).collect()
+    pub fn snapshot(&self) -> Vec<LaneReport> {
+        self.all().map(|lane| lane.snapshot()).collect()
+    }
+
+    /// Callers in the queue of a lane.
+    #[must_use]
+    pub fn waiting(&self, lane: Lane) -> u32 {
+        self.lane(lane).waiting()
+    }
+
+    /// The limit of a lane now.
+    #[must_use]
+    pub fn size(&self, lane: Lane) -> u32 {
+        self.lane(lane).places.max()
     }
 
     /// p95 of the checkout waits since the previous call, in milliseconds; none without checkouts. One reader: the
@@ -212,29 +289,35 @@ impl Pools {
     #[must_use]
     pub fn holders(&self) -> Vec<Holder> {
         let now = Clock::system().now();
-        let mut holders: Vec<Holder> = self.lanes.iter().flat_map(|lane| lane.holders(now)).collect();
+        let mut holders: Vec<Holder> = self.all().flat_map(|lane| lane.holders(now)).collect();
         holders.sort_by_key(|holder| holder.since);
         holders
     }
 
+    /// Holders past [`Pools::leak_after`] that no call before this one told. One reader: the watch over leaks.
+    pub(crate) fn take_leaks(&self, now: Timestamp) -> Vec<Holder> {
+        self.all().flat_map(|lane| lane.take_leaks(now)).collect()
+    }
+
     /// Counters start from zero.
     pub fn reset_statistics(&self) {
-        for lane in &self.lanes {
+        for lane in self.all() {
             lane.reset_statistics();
         }
+        self.statements.clear();
         self.waits.clear();
     }
 
     /// Closes every connection and refuses new callers. Connections still lent out are closed when they come back;
     /// waits for that at most 5 s.
     pub async fn close(&self) {
-        futures::future::join_all(self.lanes.iter().map(|lane| lane.close())).await;
+        futures::future::join_all(self.all().map(|lane| lane.close())).await;
     }
 }
 
 impl Drop for Pools {
     fn drop(&mut self) {
-        for lane in &self.lanes {
+        for lane in self.all() {
             drop(lane.refuse());
         }
     }

@@ -19,7 +19,7 @@ fn limits(lane: Lane) -> [(&'static str, &'static str); 3] {
         Lane::Monitor => ("5000", "100"),
         // Long work sets its own limit; an hour is the backstop.
         Lane::Batch => ("3600000", "5000"),
-        Lane::Data | Lane::Warmup => ("20000", "2000"),
+        Lane::Data | Lane::Replica | Lane::Warmup => ("20000", "2000"),
     };
     [
         ("statement_timeout", statement),
@@ -100,6 +100,10 @@ pub(super) struct Session {
     pub(super) connection: PgConnection,
     pub(super) replace_at: Instant,
     pub(super) idle_since: Instant,
+    /// When it answered last.
+    pub(super) checked_at: Instant,
+    /// Its backend, as the server told when it was opened. A pooler in between may hand it to another backend later.
+    pub(super) pid: Option<i32>,
     /// Whether it answered when it was last used. A broken neighbour takes that away.
     pub(super) trusted: bool,
 }
@@ -111,9 +115,9 @@ impl Session {
     pub(super) async fn open(options: &PgConnectOptions, lane: Lane, max_lifetime: Duration) -> sqlx::Result<Self> {
         let mut connection = options.connect().await?;
         let [statement, lock, idle] = limits(lane);
-        sqlx::query(
+        let row = sqlx::query(
             "SELECT /* headroom */ pg_catalog.set_config($1, $2, false), pg_catalog.set_config($3, $4, false), \
-             pg_catalog.set_config($5, $6, false)",
+             pg_catalog.set_config($5, $6, false), pg_catalog.pg_backend_pid()",
         )
         .bind(statement.0)
         .bind(statement.1)
@@ -121,21 +125,24 @@ impl Session {
         .bind(lock.1)
         .bind(idle.0)
         .bind(idle.1)
-        .execute(&mut connection)
+        .fetch_one(&mut connection)
         .await?;
-        if matches!(lane, Lane::Data | Lane::Warmup) {
+        if matches!(lane, Lane::Data | Lane::Replica | Lane::Warmup) {
             let sql = "SET /* headroom */ SESSION CHARACTERISTICS AS TRANSACTION READ ONLY";
             sqlx::raw_sql(sql).execute(&mut connection).await?;
         }
         // A tenth either way, so that sessions opened together are not replaced together.
         let lifetime = max_lifetime.mul_f64(rand::random_range(0.9..1.1));
         let now = Instant::now();
-        Ok(Session { connection, replace_at: now + lifetime, idle_since: now, trusted: true })
+        let pid = row.try_get(3).ok();
+        Ok(Session { connection, replace_at: now + lifetime, idle_since: now, checked_at: now, pid, trusted: true })
     }
 
     /// Whether the server still answers on this session.
     pub(super) async fn answers(&mut self, within: Duration) -> bool {
-        matches!(timeout(within, self.connection.ping()).await, Ok(Ok(())))
+        let answers = matches!(timeout(within, self.connection.ping()).await, Ok(Ok(())));
+        self.checked_at = Instant::now();
+        answers
     }
 
     /// Makes the session fit to be lent again: outside any transaction, no statement running. False: close it.

@@ -5,6 +5,7 @@
 //! answer never holds a collection up: series wait in the history, events in the feed's bounded backlog.
 
 pub(crate) mod feed;
+pub(crate) mod leaks;
 pub(crate) mod lease;
 pub(crate) mod process;
 mod reach;

@@ -311,6 +311,25 @@ pub struct HotKey {
     pub accesses: u64,
 }
 
+/// Milliseconds of a day.
+pub const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// Days for which sizes of tables are kept.
+pub const TABLE_SIZES_DAYS: u32 = 30;
+
+/// How large a table was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableSize {
+    /// Schema.
+    pub schema: String,
+    /// Name.
+    pub name: String,
+    /// When.
+    pub at: Timestamp,
+    /// With indexes and TOAST.
+    pub bytes: u64,
+}
+
 /// What ran in one minute, as its writer made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MomentRow {
@@ -537,6 +556,11 @@ pub trait StateStore: Send + Sync + 'static {
     async fn save_hot_keys(&self, target: &TargetId, dataset: &str, keys: &[HotKey]) -> Result<(), StoreError>;
     /// The remembered keys of a dataset, most used first.
     async fn hot_keys(&self, target: &TargetId, dataset: &str) -> Result<Vec<HotKey>, StoreError>;
+
+    /// Notes how large tables are; of each day the first reading stays.
+    async fn note_table_sizes(&self, target: &TargetId, sizes: &[TableSize]) -> Result<(), StoreError>;
+    /// The oldest noted size of each table since a moment, at most 5,000.
+    async fn table_sizes(&self, target: &TargetId, since: Timestamp) -> Result<Vec<TableSize>, StoreError>;
 
     /// Stores an operation, new or moved.
     async fn save_operation(&self, operation: &Operation) -> Result<(), StoreError>;

@@ -11,7 +11,6 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::collections::BTreeSet;
 
 const NOON: Timestamp = Timestamp(1_795_089_600_000);
-const DAY_MS: i64 = 24 * HOUR_MS;
 
 async fn on_each_backend<F, Fut>(test: F)
 where
@@ -458,6 +457,38 @@ async fn locks_have_one_holder_run_out_and_count_up() {
         assert_eq!(store.lock("job").await.unwrap(), None);
         assert_eq!(store.take_lock("job", b, "bob", long).await.unwrap(), Some(3));
         assert_eq!(store.take_lock("other", b, "bob", long).await.unwrap(), Some(1));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_first_size_of_a_day_is_kept_and_the_oldest_told() {
+    on_each_backend(async |store| {
+        let hour = |hour: i64, bytes| TableSize {
+            schema: "shop".into(),
+            name: "orders".into(),
+            at: NOON.plus_millis(hour * HOUR_MS),
+            bytes,
+        };
+        let many: Vec<_> = (0..600).map(|n| TableSize { name: format!("t{n}"), ..hour(0, 7) }).collect();
+        store.note_table_sizes(&orders(), &many).await.unwrap();
+        for size in [hour(0, 100), hour(1, 200), hour(48, 300), hour(49, 400)] {
+            store.note_table_sizes(&orders(), &[size]).await.unwrap();
+        }
+        let told = async |since: i64| {
+            let sizes = store.table_sizes(&orders(), hour(since, 0).at).await.unwrap();
+            sizes.into_iter().find(|size| size.name == "orders")
+        };
+        assert_eq!(told(-1).await, Some(hour(0, 100)));
+        assert_eq!(told(24).await, Some(hour(48, 300)));
+        assert_eq!(told(49).await, None);
+        assert_eq!(store.table_sizes(&orders(), hour(-1, 0).at).await.unwrap().len(), 601);
+        assert!(store.table_sizes(&TargetId("other".into()), hour(-1, 0).at).await.unwrap().is_empty());
+        store
+            .upkeep(hour(24 * 31, 0).at, Retention { minutes_days: 30, hours_days: 762, events_days: 762 })
+            .await
+            .unwrap();
+        assert_eq!(store.table_sizes(&orders(), hour(-1, 0).at).await.unwrap(), [hour(48, 300)]);
     })
     .await;
 }

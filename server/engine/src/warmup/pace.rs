@@ -89,8 +89,7 @@ impl Pace {
     }
 
     fn look(&self) -> Option<Hindrance> {
-        let lanes = self.console.target(&self.target)?.pools.snapshot();
-        let waiting = lanes.iter().find(|lane| lane.lane == Lane::Data).map_or(0, |lane| lane.waiting);
+        let waiting = self.console.target(&self.target)?.pools.waiting(Lane::Data);
         hindrance(&*self.console.latest(&self.target)?, waiting)
     }
 

@@ -117,8 +117,7 @@ impl Plan {
             keys.push(Planned { dataset, key, ask, share });
         }
         // As many as have a connection, so that none waits for one.
-        let lanes = console.target(target).map(|target| target.pools.snapshot()).unwrap_or_default();
-        let at_once = lanes.iter().find(|lane| lane.lane == Lane::Warmup).map_or(1, |lane| lane.max as usize);
+        let at_once = console.target(target).map_or(1, |target| target.pools.size(Lane::Warmup) as usize);
         Ok(Plan { keys, shares, at_once, notes })
     }
 }

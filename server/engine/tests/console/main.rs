@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends with what went wrong")]
 
+mod leaks;
 mod moment;
 mod outage;
 mod publish;

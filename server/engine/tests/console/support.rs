@@ -36,6 +36,7 @@ pub fn config(targets: &[(&str, String, Option<String>)]) -> ConsoleConfig {
     let target = |(name, database_url, redis_url): &(&str, String, Option<String>)| TargetConfig {
         id: id(name),
         database_url: database_url.clone(),
+        replica: None,
         redis: redis_url.clone().map(Servers::Single),
         pool: PoolProfile::default(),
         limits: CapacityLimits::default(),

@@ -1,3 +1,5 @@
-//! The watched database: its statements.
+//! The watched database: its statements, its tables, and what its server says of itself.
 
+pub mod server;
 pub mod statements;
+pub mod tables;

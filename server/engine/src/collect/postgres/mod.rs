@@ -13,6 +13,8 @@ mod statements;
 mod tables;
 mod wal;
 
+pub(crate) use tables::vacuum_threshold;
+
 use super::{CollectSettings, SequenceFigures, ServerFacts, StatementFigures, TableFigures, findings::Findings};
 use crate::{
     pool::{Lane, Lease, PoolError},

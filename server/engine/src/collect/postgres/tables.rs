@@ -21,6 +21,7 @@ macro_rules! vacuum_threshold {
                     current_setting('autovacuum_vacuum_max_threshold', true)::float8) AS most) m)"
     };
 }
+pub(crate) use vacuum_threshold;
 
 /// Scans of a table at the previous reading, by its oid.
 #[derive(Debug, Default)]

@@ -13,12 +13,13 @@ mod moments;
 mod operations;
 mod shares;
 mod statements;
+mod table_sizes;
 mod upkeep;
 
 use super::{
     AuditRow, Brought, EventQuery, Grid, HistoryStart, HotKey, MinuteRow, MomentRow, MomentsSize, NewAudit, NewImport,
     Retention, Rows, ShareOpenings, SlotRow, Staged, StateStore, StatementText, StoreError, StoredLock, StoredSession,
-    Tally, Token, Upkeep, User,
+    TableSize, Tally, Token, Upkeep, User,
     database::{Database, Query, Row},
 };
 use async_trait::async_trait;
@@ -315,6 +316,14 @@ impl StateStore for SqlStore {
 
     async fn hot_keys(&self, target: &TargetId, dataset: &str) -> Result<Vec<HotKey>, StoreError> {
         hot_keys::list(&self.database, target, dataset).await
+    }
+
+    async fn note_table_sizes(&self, target: &TargetId, sizes: &[TableSize]) -> Result<(), StoreError> {
+        table_sizes::note(&self.database, target, sizes).await
+    }
+
+    async fn table_sizes(&self, target: &TargetId, since: Timestamp) -> Result<Vec<TableSize>, StoreError> {
+        table_sizes::oldest(&self.database, target, since).await
     }
 
     async fn save_operation(&self, operation: &Operation) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 use super::{Database, Query, Retention, StoreError, Upkeep, statements};
 use crate::{
     statements::Step,
-    store::{HOUR_MS, MINUTE_MS, days_before},
+    store::{HOUR_MS, MINUTE_MS, TABLE_SIZES_DAYS, days_before},
 };
 use headroom_model::{Timestamp, share::SHARE_REMEMBERED_DAYS};
 
@@ -24,6 +24,7 @@ pub async fn prune(database: &Database, now: Timestamp, retention: Retention) ->
         (OLD_EVENTS, days_before(now, retention.events_days)),
         (OLD_AUDIT, days_before(now, retention.events_days)),
         (OLD_OPERATIONS, days_before(now, retention.events_days)),
+        (OLD_TABLE_SIZES, days_before(now, TABLE_SIZES_DAYS)),
         (ENDED_SHARES, days_before(now, SHARE_REMEMBERED_DAYS)),
     ] {
         let query = Query::new(sql).bind(cutoff).bind(i64::try_from(ROWS_A_ROUND).unwrap_or(i64::MAX));
@@ -124,6 +125,9 @@ const OLD_EVENTS: &str = "DELETE FROM events WHERE id IN (SELECT id FROM events 
 const OLD_AUDIT: &str = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 LIMIT $2)";
 const OLD_OPERATIONS: &str =
     "DELETE FROM operations WHERE id IN (SELECT id FROM operations WHERE finished_at < $1 LIMIT $2)";
+/// A day of one target is some hundred rows.
+const OLD_TABLE_SIZES: &str = "DELETE FROM table_sizes WHERE at < $1 \
+     AND day IN (SELECT DISTINCT day FROM table_sizes WHERE at < $1 ORDER BY day LIMIT $2)";
 const ENDED_SHARES: &str = "DELETE FROM shares WHERE id IN \
      (SELECT id FROM shares WHERE expires_at < $1 OR revoked_at < $1 LIMIT $2)";
 

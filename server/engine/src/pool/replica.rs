@@ -1,0 +1,249 @@
+//! Reads that a replica may answer, and the guard that asks how far it is behind.
+//!
+//! The lag is measured, not believed: every second the guard notes the primary's position in its log and which position the
+//! replica has replayed. The age of the oldest position that is not replayed is the lag; no clock of either server takes
+//! part, and an idle primary is not mistaken for a replica that is behind.
+
+use super::{Lane, Lease, PoolError, Pools, lane::LanePool, lock};
+use headroom_model::pool::ReplicaReport;
+use sqlx::Row;
+use std::{
+    collections::VecDeque,
+    panic::Location,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// Between two looks.
+const EVERY: Duration = Duration::from_secs(1);
+/// How long a server may take to tell its position.
+const ANSWER: Duration = Duration::from_secs(1);
+/// A finding that is older says nothing.
+const FRESH: Duration = Duration::from_secs(4);
+/// Positions that are remembered: a lag is known up to ten minutes, "more" beyond.
+const POSITIONS: usize = 600;
+
+/// What the guard found.
+#[derive(Clone, Debug, PartialEq)]
+enum Finding {
+    /// Nothing yet.
+    Unknown,
+    /// So far behind.
+    Behind { lag: Duration, bytes: f64 },
+    /// It is not to be used.
+    Unfit(String),
+}
+
+/// A replica of the target.
+pub(super) struct Replica {
+    pub(super) lane: Arc<LanePool>,
+    address: String,
+    max_lag: Duration,
+    finding: Mutex<(Instant, Finding)>,
+    /// When something was last invalidated: what follows must see what changed.
+    changed: Mutex<Option<Instant>>,
+    reads: AtomicU64,
+    fallbacks: AtomicU64,
+}
+
+impl Replica {
+    pub(super) fn new(lane: Arc<LanePool>, address: String, max_lag: Duration) -> Self {
+        Replica {
+            lane,
+            address,
+            max_lag,
+            finding: Mutex::new((Instant::now(), Finding::Unknown)),
+            changed: Mutex::new(None),
+            reads: AtomicU64::new(0),
+            fallbacks: AtomicU64::new(0),
+        }
+    }
+
+    /// Why reads do not go there now; none while they do.
+    fn objection(&self) -> Option<String> {
+        let (at, finding) = lock(&self.finding).clone();
+        let millis = |time: Duration| time.as_millis();
+        match finding {
+            Finding::Unfit(reason) => Some(reason),
+            _ if at.elapsed() > FRESH => Some("how far it is behind was not found out lately".to_owned()),
+            Finding::Unknown => Some("how far it is behind is not known yet".to_owned()),
+            Finding::Behind { lag, .. } if lag > self.max_lag => {
+                Some(format!("{} ms behind the primary, used up to {} ms", millis(lag), millis(self.max_lag)))
+            }
+            Finding::Behind { .. } => {
+                // A finding may be as old as FRESH, and what it rests on by two looks more.
+                let unsure = self.max_lag + FRESH + 2 * EVERY;
+                let changed = lock(&self.changed).is_some_and(|at| at.elapsed() <= unsure);
+                changed.then(|| "something was invalidated just now; it may not have the new rows yet".to_owned())
+            }
+        }
+    }
+
+    fn found(&self, finding: Finding) {
+        *lock(&self.finding) = (Instant::now(), finding);
+    }
+
+    pub(super) fn report(&self) -> ReplicaReport {
+        let objection = self.objection();
+        let (lag_ms, lag_bytes) = match &lock(&self.finding).1 {
+            Finding::Behind { lag, bytes } => (Some(lag.as_secs_f64() * 1000.0), Some(*bytes)),
+            Finding::Unknown | Finding::Unfit(_) => (None, None),
+        };
+        ReplicaReport {
+            address: self.address.clone(),
+            in_use: objection.is_none(),
+            state: objection.unwrap_or_else(|| "close enough behind the primary".to_owned()),
+            lag_ms,
+            lag_bytes,
+            max_lag_ms: u64::try_from(self.max_lag.as_millis()).unwrap_or(u64::MAX),
+            reads: self.reads.load(Relaxed),
+            fallbacks: self.fallbacks.load(Relaxed),
+        }
+    }
+}
+
+impl Pools {
+    /// Lends a connection for a read that may be as old as the replica's bound: on the replica while that is close enough
+    /// behind, else on the primary in `lane`. Safe to cancel.
+    ///
+    /// # Errors
+    /// As [`Pools::acquire`].
+    #[track_caller]
+    pub fn acquire_read(&self, lane: Lane) -> impl Future<Output = Result<Lease, PoolError>> + Send + '_ {
+        let call_site = Location::caller();
+        async move {
+            if let Some(replica) = &self.replica {
+                if replica.objection().is_none() {
+                    match replica.lane.acquire(call_site).await {
+                        Ok(lease) => {
+                            replica.reads.fetch_add(1, Relaxed);
+                            return Ok(lease);
+                        }
+                        Err(PoolError::Connect(_)) => replica.found(Finding::Unfit("it does not answer".to_owned())),
+                        // Full, or closing: the primary has places of its own.
+                        Err(_) => {}
+                    }
+                }
+                replica.fallbacks.fetch_add(1, Relaxed);
+            }
+            self.lane(lane).acquire(call_site).await
+        }
+    }
+
+    /// Something was invalidated: until a replica must have it, reads go to the primary.
+    pub fn note_change(&self) {
+        if let Some(replica) = &self.replica {
+            *lock(&replica.changed) = Some(Instant::now());
+        }
+    }
+
+    /// Watches how far the replica is behind until stopped; ends at once where there is none.
+    pub async fn guard_replica(&self, stop: CancellationToken) {
+        let Some(replica) = &self.replica else { return };
+        let mut positions = Positions::default();
+        let guard = async {
+            loop {
+                replica.found(self.compare(replica, &mut positions).await);
+                sleep(EVERY).await;
+            }
+        };
+        stop.run_until_cancelled(guard).await;
+    }
+
+    async fn compare(&self, replica: &Replica, positions: &mut Positions) -> Finding {
+        // A primary that does not answer adds no position; what the replica is known to lack stays true.
+        if let Ok(Ok((_, position))) = timeout(ANSWER, position(self.lane(Lane::Interactive))).await {
+            positions.note(Instant::now(), position);
+        }
+        match timeout(ANSWER, position(&replica.lane)).await {
+            Ok(Ok((true, replayed))) => match positions.lag(Instant::now(), replayed) {
+                Some((lag, bytes)) => Finding::Behind { lag, bytes },
+                None => Finding::Unfit("the primary does not tell its position".to_owned()),
+            },
+            Ok(Ok((false, _))) => Finding::Unfit("it is no replica: it accepts writes".to_owned()),
+            Ok(Err(_)) | Err(_) => Finding::Unfit("it does not answer".to_owned()),
+        }
+    }
+}
+
+/// Whether the server is in recovery, and where in the log: written to on a primary, replayed up to on a replica.
+#[track_caller]
+fn position(lane: &Arc<LanePool>) -> impl Future<Output = Result<(bool, f64), PoolError>> + '_ {
+    let call_site = Location::caller();
+    async move {
+        let mut lease = lane.acquire(call_site).await?.purpose("replica guard");
+        let row = sqlx::query(
+            "SELECT /* headroom */ pg_catalog.pg_is_in_recovery(), pg_catalog.pg_wal_lsn_diff(
+                CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
+                    ELSE pg_catalog.pg_current_wal_lsn() END, '0/0')::float8",
+        )
+        .fetch_one(&mut *lease)
+        .await;
+        match row.and_then(|row| Ok((row.try_get(0)?, row.try_get(1)?))) {
+            Ok(position) => Ok(position),
+            Err(error) => {
+                lease.discard();
+                Err(PoolError::Connect(error))
+            }
+        }
+    }
+}
+
+/// Where the primary was when, oldest first.
+#[derive(Debug, Default)]
+struct Positions(VecDeque<(Instant, f64)>);
+
+impl Positions {
+    fn note(&mut self, at: Instant, position: f64) {
+        // A primary that was restored begins anew.
+        if self.0.back().is_some_and(|(_, last)| position < *last) {
+            self.0.clear();
+        }
+        if self.0.len() == POSITIONS {
+            self.0.pop_front();
+        }
+        self.0.push_back((at, position));
+    }
+
+    /// How long ago the primary was where the replica is not yet, and how many bytes lie between. None while the primary's
+    /// present position is not known.
+    fn lag(&self, now: Instant, replayed: f64) -> Option<(Duration, f64)> {
+        let (newest_at, newest) = *self.0.back()?;
+        if now.duration_since(newest_at) > FRESH {
+            return None;
+        }
+        let missing = self.0.iter().find(|(_, position)| *position > replayed);
+        let lag = missing.map_or(Duration::ZERO, |(at, _)| now.duration_since(*at));
+        Some((lag, (newest - replayed).max(0.0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lag_is_the_age_of_what_is_not_replayed() {
+        let mut positions = Positions::default();
+        let start = Instant::now();
+        let at = |secs| start + Duration::from_secs(secs);
+        assert_eq!(positions.lag(at(0), 0.0), None);
+        for second in 0..10_u32 {
+            positions.note(at(u64::from(second)), f64::from(second) * 100.0);
+        }
+        assert_eq!(positions.lag(at(9), 900.0), Some((Duration::ZERO, 0.0)));
+        assert_eq!(positions.lag(at(9), 1000.0), Some((Duration::ZERO, 0.0)), "ahead of what was noted");
+        assert_eq!(positions.lag(at(9), 450.0), Some((Duration::from_secs(4), 450.0)));
+        // An idle primary: the position stays, and so does a replica that has it all.
+        positions.note(at(30), 900.0);
+        assert_eq!(positions.lag(at(30), 900.0), Some((Duration::ZERO, 0.0)));
+        assert_eq!(positions.lag(at(40), 900.0), None, "the primary has not answered for long");
+        positions.note(at(41), 50.0);
+        assert_eq!(positions.lag(at(41), 60.0), Some((Duration::ZERO, 0.0)));
+    }
+}
