@@ -26,7 +26,7 @@ use crate::{
     },
     statements::StatementLog,
     store::{DAY_MS, Retention, StateStore, StoreError, TABLE_SIZES_DAYS},
-    tables::{self, LookError, Tables},
+    tables::{self, LookError, ServerLooks, Tables},
     target::{Target, TargetConfig},
     warmup::{self, WarmupSettings, Warmups},
 };
@@ -35,9 +35,10 @@ use headroom_model::{
     cache::{CacheReport, ClassCounters},
     event::{Event, NewEvent},
     live::{LiveMessage, LiveUpdate},
+    operation::Operation,
     range::Resolved,
     sample::Figures,
-    tables::SizeReport,
+    tables::{SizeReport, TableSummary},
     target::TargetInfo,
     warmup::WarmupStatus,
 };
@@ -304,6 +305,26 @@ impl Console {
         Ok(report)
     }
 
+    /// All that the server says of itself, one look after another: one connection is enough for all of them. Once it does not
+    /// answer it is not asked further.
+    pub async fn server_looks(&self, id: &TargetId) -> ServerLooks {
+        let mut silent = None;
+        ServerLooks {
+            size: unless(&mut silent, self.database_size(id)).await,
+            stats: unless(&mut silent, self.tables.stats(id)).await,
+            vacuum: unless(&mut silent, self.tables.vacuum(id)).await,
+            replication: unless(&mut silent, self.tables.replication(id)).await,
+            settings: unless(&mut silent, self.tables.settings(id)).await,
+        }
+    }
+
+    /// The newest operation that optimised a table from here: the one under way, else the last.
+    #[must_use]
+    pub fn last_optimize(&self, id: &TargetId, table: &TableSummary) -> Option<Operation> {
+        let title = tables::optimize::title(&table.schema, &table.name);
+        self.operations.list(Some(id)).into_iter().find(|operation| operation.title == title)
+    }
+
     /// Warmups of a target: the one under way, the next, and earlier ones. None where no target has this name.
     pub async fn warmup_status(&self, id: &TargetId) -> Option<WarmupStatus> {
         warmup::status(self, id).await
@@ -381,6 +402,21 @@ impl Console {
             tracing::warn!("connections did not close in time");
         }
     }
+}
+
+/// A look, unless the server was found not to answer before.
+async fn unless<T>(
+    silent: &mut Option<LookError>,
+    look: impl Future<Output = Result<T, LookError>>,
+) -> Result<T, LookError> {
+    if let Some(reason) = silent {
+        return Err(reason.clone());
+    }
+    let found = look.await;
+    if let Err(reason @ (LookError::Unreachable(_) | LookError::Timeout(_))) = &found {
+        *silent = Some(reason.clone());
+    }
+    found
 }
 
 fn open_targets(config: &ConsoleConfig, now: Timestamp) -> Result<Vec<Arc<Slot>>, ConsoleError> {

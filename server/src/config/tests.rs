@@ -47,6 +47,8 @@ fn the_commented_lines_of_the_example_work() {
     let settings = parse_with(&text.join("\n"), &[]).unwrap();
     assert_eq!(settings.targets.len(), 1);
     assert!(settings.targets[0].redis.is_some());
+    let replica = settings.targets[0].replica.as_ref().unwrap();
+    assert_eq!((replica.url.contains("replica.example"), replica.max_lag.as_secs()), (true, 5));
     assert_eq!(settings.targets[0].pool, PoolProfile::default());
     let limits = CapacityLimits {
         storage_bytes: Some(500 << 30),
@@ -77,6 +79,18 @@ fn a_wrong_value_names_key_value_and_what_is_allowed() {
             "[[targets]]\nid = \"a\"\ndatabase_url = \"postgres://x\"\n[targets.limits]\nnetwork = \"1 GB/s\"",
             ["targets[0].limits.network", "\"1 GB/s\"", "100 Mbit/s"],
         ),
+        (
+            "[[targets]]\nid = \"a\"\ndatabase_url = \"postgres://x\"\n[targets.pool]\nprofile = \"huge\"",
+            ["targets[0].pool.profile", "\"huge\"", "development, staging or production"],
+        ),
+        (
+            "[[targets]]\nid = \"a\"\ndatabase_url = \"postgres://x\"\n[targets.pool]\ndata_min = 9",
+            ["targets[0].pool", "data_min = 9", "data_max = 8"],
+        ),
+        (
+            "[[targets]]\nid = \"a\"\ndatabase_url = \"postgres://x\"\nreplica_max_lag = \"1s\"",
+            ["targets[0]", "replica_max_lag", "replica_url"],
+        ),
         ("targets = 3", ["targets", "= 3", "[[targets]]"]),
         ("state_url = \"mysql://x\"", ["state_url", "not shown", "postgres://"]),
         ("[retention]\nhours_days = 2", ["retention", "hours_days (2)", "minutes_days (30)"]),
@@ -91,6 +105,13 @@ fn a_wrong_value_names_key_value_and_what_is_allowed() {
             assert!(error.contains(part), "{error} lacks {part}");
         }
     }
+}
+
+#[test]
+fn a_profile_sizes_the_lanes_and_keys_win_over_it() {
+    let text = "[[targets]]\nid = \"a\"\ndatabase_url = \"postgres://x\"\n[targets.pool]\nprofile = \"staging\"\ndata_max = 30";
+    let pool = parse_with(text, &[]).unwrap().targets[0].pool;
+    assert_eq!(pool, PoolProfile { data_max: 30, ..PoolProfile::named("staging").unwrap() });
 }
 
 #[test]

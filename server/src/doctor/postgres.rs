@@ -28,13 +28,35 @@ struct Facts {
     has_hypopg: bool,
     offers_hypopg: bool,
     io_timing: bool,
+    has_pgstattuple: bool,
+    offers_pgstattuple: bool,
+    may_measure: Option<bool>,
+    /// Schemas with tables that the role may not vacuum.
+    not_maintained: Vec<String>,
+    /// An owner of such tables.
+    table_owner: Option<String>,
+    /// Schemas with tables whose statistics by column the role may not read.
+    hidden_statistics: Vec<String>,
     /// Schemas with sequences that the role may not read.
     hidden_sequences: Vec<String>,
     /// Connections the role may have; −1 without a limit.
     connection_limit: i32,
 }
 
+/// Who may vacuum: the owner of the table or of the database; from version 17 on who has MAINTAIN, which an older server does
+/// not know as a privilege, so that it is asked for by way of the table's list of grants and the role pg_maintain.
 const LOOK: &str = "
+WITH tables AS MATERIALIZED (
+    SELECT n.nspname::text AS schema, pg_get_userbyid(c.relowner)::text AS owner,
+        has_table_privilege(c.oid, 'SELECT') AS may_read,
+        pg_has_role(current_user, c.relowner, 'USAGE')
+            OR (SELECT pg_has_role(current_user, d.datdba, 'USAGE') FROM pg_database d WHERE d.datname = current_database())
+            OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = 'pg_maintain' AND pg_has_role(current_user, r.oid, 'USAGE'))
+            OR EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.privilege_type = 'MAINTAIN'
+                AND (a.grantee = 0 OR pg_has_role(current_user, a.grantee, 'USAGE'))) AS may_vacuum
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
+        AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'headroom'))
 SELECT current_setting('server_version') AS version,
        current_setting('server_version_num')::int AS version_number,
        current_database()::text AS database,
@@ -50,6 +72,13 @@ SELECT current_setting('server_version') AS version,
        EXISTS (SELECT FROM pg_extension WHERE extname = 'hypopg') AS has_hypopg,
        EXISTS (SELECT FROM pg_available_extensions WHERE name = 'hypopg') AS offers_hypopg,
        current_setting('track_io_timing')::bool AS io_timing,
+       EXISTS (SELECT FROM pg_extension WHERE extname = 'pgstattuple') AS has_pgstattuple,
+       EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pgstattuple') AS offers_pgstattuple,
+       (SELECT bool_and(has_function_privilege(p.oid, 'EXECUTE')) FROM pg_proc p
+         WHERE p.proname = 'pgstattuple_approx') AS may_measure,
+       ARRAY(SELECT DISTINCT t.schema FROM tables t WHERE NOT t.may_vacuum ORDER BY 1 LIMIT 20) AS not_maintained,
+       (SELECT min(t.owner) FROM tables t WHERE NOT t.may_vacuum) AS table_owner,
+       ARRAY(SELECT DISTINCT t.schema FROM tables t WHERE NOT t.may_read ORDER BY 1 LIMIT 20) AS hidden_statistics,
        ARRAY(SELECT DISTINCT n.nspname::text FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid
              JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE NOT s.seqcycle AND c.relpersistence = 'p'
@@ -125,6 +154,7 @@ fn findings(facts: &Facts) -> Vec<Finding> {
             .remedy(format!("CREATE EXTENSION hypopg;  -- in database {database}")),
         (false, false) => Finding::advice("hypopg", "not offered by this server: index suggestions stay estimates"),
     });
+    findings.extend(tables(facts, &role, &database));
     findings.push(if facts.hidden_sequences.is_empty() {
         Finding::good("sequences", "readable: which one is the fullest is known")
     } else {
@@ -142,6 +172,45 @@ fn findings(facts: &Facts) -> Vec<Finding> {
         );
     }
     findings
+}
+
+/// What the page Tables and its button need.
+fn tables(facts: &Facts, role: &str, database: &str) -> [Finding; 3] {
+    let vacuum = if facts.not_maintained.is_empty() {
+        Finding::good("vacuum", "allowed on every table")
+    } else {
+        let owner = quote_identifier(facts.table_owner.as_deref().unwrap_or_default());
+        let grant = match facts.version_number {
+            170_000.. => format!("GRANT pg_maintain TO {role};  -- or MAINTAIN on single tables"),
+            _ => format!("GRANT {owner} TO {role};  -- before version 17 only the owner may"),
+        };
+        let detail = format!("not allowed in {}: Optimise will say so", facts.not_maintained.join(", "));
+        Finding::advice("vacuum", detail).remedy(grant)
+    };
+    let bloat = if facts.hidden_statistics.is_empty() {
+        Finding::good("column statistics", "readable: wasted space can be estimated")
+    } else {
+        let grant = |schema: &String| {
+            let schema = quote_identifier(schema);
+            format!(
+                "GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role};"
+            )
+        };
+        let grants: Vec<String> = facts.hidden_statistics.iter().map(grant).collect();
+        Finding::advice("column statistics", "some may not be read: wasted space of those tables stays unknown")
+            .remedy(grants.join("\n"))
+    };
+    let measure = match (facts.has_pgstattuple, facts.offers_pgstattuple, facts.may_measure) {
+        (true, _, Some(true)) => Finding::good("pgstattuple", "installed: wasted space can be measured"),
+        (true, ..) => Finding::advice("pgstattuple", "installed, but not allowed: wasted space stays an estimate")
+            .remedy(format!("GRANT pg_stat_scan_tables TO {role};")),
+        (false, true, _) => Finding::advice("pgstattuple", "not installed: wasted space stays an estimate")
+            .remedy(format!("CREATE EXTENSION pgstattuple;  -- in database {database}")),
+        (false, false, _) => {
+            Finding::advice("pgstattuple", "not offered by this server: wasted space stays an estimate")
+        }
+    };
+    [vacuum, bloat, measure]
 }
 
 fn statements(facts: &Facts, role: &str, database: &str) -> Vec<Finding> {
@@ -192,6 +261,12 @@ mod tests {
             has_hypopg: true,
             offers_hypopg: true,
             io_timing: true,
+            has_pgstattuple: true,
+            offers_pgstattuple: true,
+            may_measure: Some(true),
+            not_maintained: Vec::new(),
+            table_owner: None,
+            hidden_statistics: Vec::new(),
             hidden_sequences: Vec::new(),
             connection_limit: -1,
         }
@@ -213,13 +288,19 @@ mod tests {
             may_reset: None,
             has_hypopg: false,
             io_timing: false,
+            may_measure: Some(false),
+            not_maintained: vec!["shop".into()],
+            table_owner: Some("shop".into()),
+            hidden_statistics: vec!["shop".into()],
             hidden_sequences: vec!["Shop".into()],
             connection_limit: 3,
             ..facts()
         };
         let findings = findings(&bare);
         let remedies: Vec<&str> = findings.iter().filter_map(|finding| finding.remedy.as_deref()).collect();
-        assert_eq!(remedies.len(), 7, "{remedies:?}");
+        assert_eq!(remedies.len(), 10, "{remedies:?}");
+        assert!(remedies.contains(&"GRANT pg_stat_scan_tables TO \"we\"\"ird\";"));
+        assert!(remedies.iter().any(|remedy| remedy.starts_with("GRANT \"shop\" TO \"we\"\"ird\";")));
         assert!(remedies.contains(&"GRANT SELECT ON ALL SEQUENCES IN SCHEMA \"Shop\" TO \"we\"\"ird\";"));
         assert!(remedies[0].contains("GRANT pg_monitor TO \"we\"\"ird\";"));
         assert!(remedies[1].contains("'auto_explain', 'pg_stat_statements'"));

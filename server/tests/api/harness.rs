@@ -273,7 +273,7 @@ fn bundle() -> tempfile::TempDir {
 
 /// A path of an endpoint with what it cannot do without.
 pub fn askable(path: &str) -> String {
-    let path = path.replace("{resource}", "connections");
+    let path = path.replace("{resource}", "connections").replace("{table}", "products");
     match path.rsplit('/').next() {
         Some("history" | "baseline") => format!("{path}?metric=pool.max"),
         Some("moment") => format!("{path}?at=now-5m"),

@@ -1,7 +1,7 @@
 //! One lane: a queue of callers, a stack of idle sessions, a list of holders.
 
 use super::{
-    Holder, Lane, Lease, PoolError, PoolProfile, Waits,
+    Doubts, Holder, Lane, Lease, PoolError, PoolProfile, Waits,
     holders::Holders,
     lock,
     meters::Meters,
@@ -58,6 +58,7 @@ pub(super) struct LanePool {
     pub(super) health_failures: AtomicU64,
     meters: Meters,
     waits: Arc<Waits>,
+    pub(super) doubts: Arc<Doubts>,
     pub(super) has_upkeep: AtomicBool,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
@@ -86,6 +87,7 @@ impl LanePool {
         profile: &PoolProfile,
         application: &Arc<str>,
         waits: &Arc<Waits>,
+        doubts: &Arc<Doubts>,
     ) -> Arc<Self> {
         // A replica's sessions serve datasets like those of the data lane; what differs is where they lead.
         Arc::new(LanePool {
@@ -104,6 +106,7 @@ impl LanePool {
             health_failures: AtomicU64::new(0),
             meters: Meters::default(),
             waits: Arc::clone(waits),
+            doubts: Arc::clone(doubts),
             has_upkeep: AtomicBool::new(false),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -143,13 +146,14 @@ impl LanePool {
             let now = Instant::now();
             if now >= session.replace_at {
                 self.tasks.spawn(session.close());
-            } else if (session.trusted && now.duration_since(session.idle_since) < TRUSTED_FOR)
-                || session.answers(self.profile.acquire_timeout / 2).await
+            } else if (session.trusted_at == self.doubts.count()
+                && now.duration_since(session.idle_since) < TRUSTED_FOR)
+                || session.answers(self.profile.acquire_timeout / 2, &self.doubts).await
             {
-                session.trusted = true;
                 return Ok((session, place));
+            } else {
+                self.doubts.raise();
             }
-            self.distrust_idle();
         }
         Ok((self.open().await?, place))
     }
@@ -157,8 +161,11 @@ impl LanePool {
     /// Opens a session. The caller has a place for it.
     pub(super) async fn open(self: &Arc<Self>) -> Result<Session, PoolError> {
         let began = Instant::now();
-        let session = Session::open(&self.options, self.lane, self.profile.max_lifetime).await;
-        let session = session.map_err(PoolError::Connect)?;
+        let session = Session::open(&self.options, self.lane, self.profile.max_lifetime, &self.doubts).await;
+        let session = session.map_err(|error| {
+            self.doubts.raise();
+            PoolError::Connect(error)
+        })?;
         self.meters.created(began.elapsed());
         self.start_upkeep();
         Ok(session)
@@ -184,7 +191,7 @@ impl LanePool {
     pub(super) fn take_back(self: &Arc<Self>, mut session: Session, place: Place, state: Returned, runtime: &Handle) {
         session.idle_since = Instant::now();
         if state == Returned::Broken {
-            self.distrust_idle();
+            self.doubts.raise();
         }
         if state == Returned::Untouched && !self.stop.is_cancelled() {
             self.shelve(session, runtime);
@@ -199,20 +206,13 @@ impl LanePool {
                     session.checked_at = session.idle_since;
                     lane.shelve(session, &Handle::current());
                 } else {
-                    lane.distrust_idle();
+                    lane.doubts.raise();
                     session.close().await;
                 }
                 drop(place);
             },
             runtime,
         );
-    }
-
-    /// One session broke: perhaps the server went away, so the others are asked before they are lent.
-    pub(super) fn distrust_idle(&self) {
-        for session in lock(&self.idle).iter_mut() {
-            session.trusted = false;
-        }
     }
 
     pub(super) fn shelve(&self, session: Session, runtime: &Handle) {

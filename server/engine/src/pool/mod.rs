@@ -44,7 +44,10 @@ use std::{
     fmt,
     panic::Location,
     str::FromStr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -188,7 +191,12 @@ impl Pools {
         let options = read_url(&config.database_url)?;
         let application: Arc<str> = application.into();
         let waits = Arc::new(Waits::default());
-        let lane = |lane, options: &_| LanePool::new(lane, options, &config.pool, &application, &waits);
+        let doubts = Arc::new(Doubts::default());
+        let of_replica = Arc::new(Doubts::default());
+        let lane = |lane, options: &_| {
+            let doubts = if lane == Lane::Replica { &of_replica } else { &doubts };
+            LanePool::new(lane, options, &config.pool, &application, &waits, doubts)
+        };
         let replica = match &config.replica {
             Some(ReplicaConfig { url, max_lag }) => {
                 let options = read_url(url)?;
@@ -320,6 +328,21 @@ impl Drop for Pools {
         for lane in self.all() {
             drop(lane.refuse());
         }
+    }
+}
+
+/// Counts how often a session of a server broke, or could not be opened: perhaps the server went away. What was trusted before
+/// that is asked whether it still answers before it is lent, in every lane to that server.
+#[derive(Default)]
+struct Doubts(AtomicU64);
+
+impl Doubts {
+    fn raise(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    fn count(&self) -> u64 {
+        self.0.load(Relaxed)
     }
 }
 

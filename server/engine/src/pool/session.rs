@@ -1,6 +1,6 @@
 //! One PostgreSQL session: how it is opened, and whether it may be lent again.
 
-use super::{Lane, PoolError};
+use super::{Doubts, Lane, PoolError};
 use sqlx::{ConnectOptions, Connection, PgConnection, Row, postgres::PgConnectOptions};
 use std::{str::FromStr, time::Duration};
 use tokio::time::{Instant, timeout};
@@ -104,15 +104,21 @@ pub(super) struct Session {
     pub(super) checked_at: Instant,
     /// Its backend, as the server told when it was opened. A pooler in between may hand it to another backend later.
     pub(super) pid: Option<i32>,
-    /// Whether it answered when it was last used. A broken neighbour takes that away.
-    pub(super) trusted: bool,
+    /// How many doubts there were when it last answered. A newer one takes the trust away.
+    pub(super) trusted_at: u64,
 }
 
 impl Session {
     /// Opens a session and gives it its lane's limits.
     ///
     /// The limits are set by a statement, not by the start packet's `options`: poolers in between refuse those.
-    pub(super) async fn open(options: &PgConnectOptions, lane: Lane, max_lifetime: Duration) -> sqlx::Result<Self> {
+    pub(super) async fn open(
+        options: &PgConnectOptions,
+        lane: Lane,
+        max_lifetime: Duration,
+        doubts: &Doubts,
+    ) -> sqlx::Result<Self> {
+        let trusted_at = doubts.count();
         let mut connection = options.connect().await?;
         let [statement, lock, idle] = limits(lane);
         let row = sqlx::query(
@@ -135,13 +141,17 @@ impl Session {
         let lifetime = max_lifetime.mul_f64(rand::random_range(0.9..1.1));
         let now = Instant::now();
         let pid = row.try_get(3).ok();
-        Ok(Session { connection, replace_at: now + lifetime, idle_since: now, checked_at: now, pid, trusted: true })
+        Ok(Session { connection, replace_at: now + lifetime, idle_since: now, checked_at: now, pid, trusted_at })
     }
 
     /// Whether the server still answers on this session.
-    pub(super) async fn answers(&mut self, within: Duration) -> bool {
+    pub(super) async fn answers(&mut self, within: Duration, doubts: &Doubts) -> bool {
+        let trusted_at = doubts.count();
         let answers = matches!(timeout(within, self.connection.ping()).await, Ok(Ok(())));
         self.checked_at = Instant::now();
+        if answers {
+            self.trusted_at = trusted_at;
+        }
         answers
     }
 

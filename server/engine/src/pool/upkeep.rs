@@ -73,8 +73,7 @@ impl LanePool {
             };
             let Some((at, mut session)) = due else { return };
             self.health_checks.fetch_add(1, Relaxed);
-            if session.answers(ANSWER).await {
-                session.trusted = true;
+            if session.answers(ANSWER, &self.doubts).await {
                 let mut idle = lock(&self.idle);
                 // Where it was: what is seldom used grows old and is closed.
                 let at = at.min(idle.len());
@@ -84,7 +83,7 @@ impl LanePool {
                 }
             } else {
                 self.health_failures.fetch_add(1, Relaxed);
-                self.distrust_idle();
+                self.doubts.raise();
                 session.close().await;
             }
         }

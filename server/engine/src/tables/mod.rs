@@ -95,6 +95,21 @@ pub enum LookError {
     Failed(String),
 }
 
+/// All that a server says of itself, each part by itself.
+#[derive(Debug)]
+pub struct ServerLooks {
+    /// Sizes.
+    pub size: Result<SizeReport, LookError>,
+    /// Counters, checkpoints, input and output.
+    pub stats: Result<Arc<DatabaseStats>, LookError>,
+    /// Vacuum and freeze.
+    pub vacuum: Result<Arc<VacuumReport>, LookError>,
+    /// Replication.
+    pub replication: Result<Arc<ReplicationReport>, LookError>,
+    /// Settings worth a look.
+    pub settings: Result<Arc<SettingsReport>, LookError>,
+}
+
 /// A look that is kept for a while. One at a time.
 type Kept<T> = Mutex<Option<(Instant, Result<Arc<T>, LookError>)>>;
 

@@ -166,6 +166,11 @@ impl Tables {
     }
 }
 
+/// What the operation on a table is called.
+pub(crate) fn title(schema: &str, name: &str) -> String {
+    format!("Optimise {}", table_name_of(schema, name))
+}
+
 /// Starts VACUUM (ANALYZE) of a table and answers its operation as queued.
 pub(crate) async fn start(
     console: &Arc<Console>,
@@ -178,7 +183,7 @@ pub(crate) async fn start(
         return Err(ActionError::NotAllowed { what, remedy });
     }
     let name = before.full_name();
-    let title = format!("Optimise {name}");
+    let title = title(&before.schema, &before.name);
     let is_this =
         |operation: &Operation| operation.kind == KIND && operation.title == title && !operation.state.is_final();
     if let Some(running) = console.operations.list(Some(target)).iter().find(|operation| is_this(operation)) {

@@ -29,12 +29,15 @@ struct Facts {
     version: i32,
 }
 
+/// Why a setting is worth a look, and what changes it where that does not depend.
+type Finding = Option<(String, Option<&'static str>)>;
+
 /// A rule: its setting, and what it says of the facts.
 struct Rule {
     name: &'static str,
     is_risk: bool,
     page: &'static str,
-    check: fn(&Facts, &Setting) -> Option<(String, Option<&'static str>)>,
+    check: fn(&Facts, &Setting) -> Finding,
 }
 
 const SQL: &str = "
@@ -115,7 +118,7 @@ fn number(setting: &Setting) -> f64 {
 }
 
 /// Something that is off and should be on.
-fn off(setting: &Setting, reason: &str, remedy: &'static str) -> Option<(String, Option<&'static str>)> {
+fn off(setting: &Setting, reason: &str, remedy: &'static str) -> Finding {
     is(setting, "off").then(|| (reason.to_owned(), Some(remedy)))
 }
 

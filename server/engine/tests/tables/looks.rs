@@ -2,7 +2,10 @@
 
 use crate::{console, fill, run, shop};
 use headroom_engine::tables::LookError;
-use headroom_model::{Timestamp, tables::TableSummary};
+use headroom_model::{
+    Timestamp,
+    tables::{IoFigures, TableSummary},
+};
 use headroom_sandbox::test::on_each_postgres;
 use std::time::Duration;
 
@@ -94,7 +97,8 @@ async fn who_keeps_dead_rows_is_named() {
         assert!(found.since.is_some() && found.age >= 1, "{found:?}");
         assert!(found.remedy.contains(&format!("pid = {} AND backend_start = '", found.name)), "{found:?}");
         assert!(report.databases.iter().any(|age| age.name == database.name()), "{report:#?}");
-        assert!(report.tables.iter().any(|age| age.name == "shop.orders") && report.freeze_max_age > 0);
+        assert!(report.tables.is_sorted_by_key(|age| -age.age) && report.tables.len() == 20, "{report:#?}");
+        assert!(report.freeze_max_age > 0 && report.tables[0].percent < 1.0);
         assert!(report.running.is_empty() && report.limitations.is_empty(), "{report:#?}");
         // The remedy does what it says.
         run(&database, &found.remedy).await;
@@ -121,7 +125,11 @@ async fn sizes_counters_replication_and_settings_are_told() {
         assert!(stats.commits > 0 && stats.rows_written > 20_000 && stats.connections > 0, "{stats:#?}");
         assert_eq!((stats.io.is_some(), stats.sessions_lost.is_some()), (database.major() >= 16, true));
         if let Some(io) = &stats.io {
-            let normal = io.iter().find(|io| io.backend == "client backend" && io.context == "normal").unwrap();
+            let is_normal = |of: &&IoFigures| {
+                (of.backend.as_str(), of.object.as_str(), of.context.as_str())
+                    == ("client backend", "relation", "normal")
+            };
+            let normal = io.iter().find(is_normal).unwrap();
             assert!(normal.hits.unwrap() > 0.0, "{io:#?}");
             assert!(
                 io.iter().any(|io| io.read_bytes.or(io.written_bytes).or(io.extended_bytes) > Some(0.0)),

@@ -102,6 +102,10 @@ impl Workload {
     ) -> Self {
         let stop = CancellationToken::new();
         let pools = Arc::new(pools);
+        // In the same process, so the console watches the shop's lanes beside its own, and tells its leaks.
+        if let Some(target) = console.target(console.default_target()) {
+            target.watch_pools(pools.clone());
+        }
         let shop = Shop { pools: pools.clone(), clock: console.clock.clone(), rates, stop: stop.clone() };
         let random = |offset: u64| StdRng::seed_from_u64(seed.wrapping_add(offset));
         let mut tasks = JoinSet::new();
