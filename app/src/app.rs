@@ -3,8 +3,8 @@
 use crate::{
     layout::Framed,
     pages::{
-        CachePage, CapacityPage, ConfirmClear, ConfirmReset, ConfirmShare, ConfirmWarm, LoginPage, Missing,
-        OverviewPage, QueriesPage, SettingsPage, SharedPage, StatementPage, TrendsPage,
+        CachePage, CapacityPage, ConfirmClear, ConfirmOptimize, ConfirmReset, ConfirmShare, ConfirmWarm, LoginPage,
+        Missing, OverviewPage, QueriesPage, SettingsPage, SharedPage, StatementPage, TablesPage, TrendsPage,
     },
 };
 use leptos::prelude::*;
@@ -44,10 +44,12 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/trends") view={Lazy::<TrendsPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/queries") view={Lazy::<QueriesPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/queries/:queryid") view={Lazy::<StatementPage>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/tables") view={Lazy::<TablesPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/cache") view={Lazy::<CachePage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/capacity") view={Lazy::<CapacityPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/settings") view={Lazy::<SettingsPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/clear") view={Lazy::<ConfirmClear>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/confirm/optimize") view={Lazy::<ConfirmOptimize>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/reset") view={Lazy::<ConfirmReset>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/share") view={Lazy::<ConfirmShare>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/warm") view={Lazy::<ConfirmWarm>::new()} ssr=SsrMode::Async/>

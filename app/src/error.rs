@@ -139,6 +139,33 @@ impl From<headroom_engine::actions::ActionError> for AppError {
 }
 
 #[cfg(feature = "ssr")]
+impl AppError {
+    /// Why a look at the database found nothing, for a panel: the status of the answer stays.
+    #[must_use]
+    pub fn of_look(error: headroom_engine::tables::LookError) -> Self {
+        use headroom_engine::tables::LookError;
+        let code = match &error {
+            LookError::UnknownTarget(_) => ErrorCode::NotFound,
+            LookError::UnknownTable(_) => ErrorCode::Invalid,
+            LookError::NotAllowed { .. } | LookError::Failed(_) => ErrorCode::Refused,
+            LookError::Unreachable(_) | LookError::Timeout(_) => ErrorCode::Unavailable,
+            cause => {
+                tracing::error!(%cause, "a look at the database failed");
+                return AppError::internal();
+            }
+        };
+        AppError::new(code, error.to_string())
+    }
+}
+
+#[cfg(feature = "ssr")]
+impl From<headroom_engine::tables::LookError> for AppError {
+    fn from(error: headroom_engine::tables::LookError) -> Self {
+        AppError::of_look(error).answered()
+    }
+}
+
+#[cfg(feature = "ssr")]
 impl From<headroom_engine::shares::ShareError> for AppError {
     fn from(error: headroom_engine::shares::ShareError) -> Self {
         use headroom_engine::shares::ShareError;

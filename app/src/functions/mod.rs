@@ -12,6 +12,7 @@ mod shares;
 mod shell;
 mod statements;
 mod storage;
+mod tables;
 mod timeline;
 mod trends;
 
@@ -36,6 +37,9 @@ pub use shell::shell;
 pub use shell::shell_of;
 pub use statements::{statement, statements};
 pub use storage::storage;
+pub use tables::{
+    OPTIMIZE_TABLE, ServerView, TableView, measure_bloat, optimize_table, preview_optimize, server, table, tables,
+};
 pub use timeline::timeline;
 #[cfg(feature = "ssr")]
 pub use trends::read_trends;
@@ -55,9 +59,12 @@ pub const ROLES: &[(&str, Role)] = &[
     ("/api/fn/capacity", Role::Viewer),
     (CLEAR_CACHE, Role::Operator),
     ("/api/fn/last_action", Role::Viewer),
+    ("/api/fn/measure_bloat", Role::Operator),
     ("/api/fn/moment", Role::Viewer),
+    (OPTIMIZE_TABLE, Role::Operator),
     ("/api/fn/overview", Role::Viewer),
     ("/api/fn/preview_clear", Role::Operator),
+    ("/api/fn/preview_optimize", Role::Operator),
     ("/api/fn/preview_reset", Role::Operator),
     ("/api/fn/preview_warmup", Role::Operator),
     (RESET_STATISTICS, Role::Operator),
@@ -65,12 +72,15 @@ pub const ROLES: &[(&str, Role)] = &[
     ("/api/fn/own_share", Role::Viewer),
     ("/api/fn/preview_share", Role::Viewer),
     (REVOKE_SHARE, Role::Viewer),
+    ("/api/fn/server", Role::Viewer),
     ("/api/fn/shares", Role::Viewer),
     ("/api/fn/shell", Role::Viewer),
     (START_WARMUP, Role::Operator),
     ("/api/fn/statement", Role::Viewer),
     ("/api/fn/statements", Role::Viewer),
     ("/api/fn/storage", Role::Viewer),
+    ("/api/fn/table", Role::Viewer),
+    ("/api/fn/tables", Role::Viewer),
     ("/api/fn/timeline", Role::Viewer),
     ("/api/fn/trends", Role::Viewer),
     ("/api/fn/warmup_status", Role::Viewer),

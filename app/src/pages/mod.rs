@@ -9,15 +9,17 @@ mod overview;
 mod queries;
 mod settings;
 mod shared;
+mod tables;
 pub(crate) mod trends;
 
 pub use cache::CachePage;
 pub use capacity::CapacityPage;
-pub use confirm::{ConfirmClear, ConfirmReset, ConfirmShare, ConfirmWarm};
+pub use confirm::{ConfirmClear, ConfirmOptimize, ConfirmReset, ConfirmShare, ConfirmWarm};
 pub use login::LoginPage;
 pub use missing::Missing;
 pub use overview::OverviewPage;
 pub use queries::{QueriesPage, StatementPage};
 pub use settings::SettingsPage;
 pub use shared::SharedPage;
+pub use tables::TablesPage;
 pub use trends::TrendsPage;
