@@ -1,8 +1,8 @@
 // The benchmarks: what watching costs, the cache against its peers in process and over HTTP, an outage of Redis, frames a
 // second on Trends. Prints one table with ratios and writes it to docs/benchmarks.md.
 //
-//   node end2end/bench/run.mjs [--quick] [--only cost,cache,http,outage,frames,forecast,history,percentiles]
-//   node end2end/bench/run.mjs --section forecast|history|percentiles
+//   node end2end/bench/run.mjs [--quick] [--only cost,cache,http,outage,frames,forecast,history,percentiles,pool]
+//   node end2end/bench/run.mjs --section forecast|history|percentiles|pool
 //
 // --section measures one section that stands by itself and puts it into docs/benchmarks.md, whose other parts are kept.
 // --quick takes two minutes and proves only that everything works; it and --only write to target/bench/ and leave docs/ alone.
@@ -24,12 +24,13 @@ import { withSection, withSectionsOf } from "./lib/sections.mjs";
 import { has, splitCores, startDemo, stopAll } from "./lib/stage.mjs";
 import * as outage from "./outage.mjs";
 import * as percentiles from "./percentiles.mjs";
+import * as pool from "./pool.mjs";
 
 // Debian keeps nginx and Varnish where a user's PATH does not look.
 process.env.PATH += ":/usr/sbin";
 
 /** Sections that stand by themselves: { measure(run), section(found) }. */
-const SECTIONS = { forecast, history, percentiles };
+const SECTIONS = { forecast, history, percentiles, pool };
 const PARTS = ["cost", "cache", "http", "outage", "frames", ...Object.keys(SECTIONS)];
 const root = resolve(import.meta.dirname, "../..");
 
