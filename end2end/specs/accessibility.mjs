@@ -89,6 +89,16 @@ for (const theme of ["light", "dark"]) {
       await page.getByRole("heading", { name: "Figures of the range" }).waitFor();
       assert.deepEqual(await findings(page), [], "a statement");
     });
+    test(`Tables, ${theme}, ${width} px`, async (t) => {
+      const page = await openAlive(t, "/tables", { theme, width });
+      await page.getByRole("link", { name: /^Details of table shop/ }).first().click();
+      await page.getByRole("heading", { name: "Indexes" }).waitFor();
+      for (const name of ["Databases of the server", "Columns"]) await page.getByText(name, { exact: true }).click();
+      assert.deepEqual(await findings(page), []);
+      await page.getByRole("link", { name: "Optimise…" }).click();
+      await page.getByRole("group", { name: "Confirm" }).waitFor();
+      assert.deepEqual(await findings(page), [], "Optimise");
+    });
     test(`Settings, ${theme}, ${width} px`, async (t) => {
       const page = await openAlive(t, "/settings", { theme, width });
       await page.getByText("Rows by table").first().click();

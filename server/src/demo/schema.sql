@@ -55,6 +55,8 @@ ALTER TABLE shop.customers ADD PRIMARY KEY (id);
 ALTER TABLE shop.products ADD PRIMARY KEY (id);
 ALTER TABLE shop.orders ADD PRIMARY KEY (id);
 ALTER TABLE shop.events ADD PRIMARY KEY (id);
+-- Deleting a product would scan all items: its key has no index, on purpose.
+ALTER TABLE shop.order_items ADD FOREIGN KEY (product_id) REFERENCES shop.products;
 CREATE INDEX order_items_order_id_idx ON shop.order_items (order_id);
 CREATE INDEX events_at_idx ON shop.events (at);
 CREATE INDEX orders_created_at_idx ON shop.orders (created_at);

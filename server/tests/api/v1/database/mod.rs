@@ -1,3 +1,4 @@
 //! `/database`.
 
 mod statements;
+mod tables;
