@@ -157,7 +157,11 @@ fn Loaded(target: String, first: First) -> impl IntoView {
             </div>
         </div>
         <NotRead error=store.list_reads.error what="Tables could not be read again." retry=again/>
-        <section class="sheet" aria-label="Tables">
+        <section class="sheet" aria-labelledby="h-tables">
+            <div class="cell-head pad-head">
+                <h2 id="h-tables">"Tables"</h2>
+                <small>"rows and scans as the server counts them; bloat by its statistics, rough"</small>
+            </div>
             <List
                 spec=&list::SPEC
                 rows

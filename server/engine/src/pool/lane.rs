@@ -219,7 +219,7 @@ impl LanePool {
         let mut idle = lock(&self.idle);
         // Asked under the lock: `refuse` empties the shelf after it has raised the flag. After a smaller size was set, what
         // comes back beyond it is closed.
-        if self.stop.is_cancelled() || idle.len() >= self.places.max() as usize {
+        if self.stop.is_cancelled() || idle.len() + self.in_use() as usize >= self.places.max() as usize {
             drop(idle);
             self.tasks.spawn_on(session.close(), runtime);
         } else {
