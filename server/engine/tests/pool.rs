@@ -329,6 +329,6 @@ async fn reads_go_to_the_replica_while_it_is_close_behind() {
 }
 
 async fn in_recovery(lease: &mut Lease) -> bool {
-    let row = sqlx::query("SELECT pg_is_in_recovery()").fetch_one(&mut **lease).await.unwrap();
-    row.try_get(0).unwrap()
+    let row = sqlx::query("SELECT pg_is_in_recovery()").fetch_one(&mut **lease).await;
+    row.and_then(|row| row.try_get(0)).expect("the server says whether it is in recovery")
 }
