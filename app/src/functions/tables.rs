@@ -68,7 +68,7 @@ pub async fn server(target: Option<String>) -> Result<ServerView, AppError> {
     use crate::context::PageContext;
     let context = PageContext::require(headroom_model::Role::Viewer)?;
     let target = context.target(target.as_deref())?;
-    let looks = context.console.server_looks(&target).await;
+    let looks = Box::pin(context.console.server_looks(&target)).await;
     Ok(ServerView {
         size: looks.size.map_err(AppError::of_look),
         stats: looks.stats.map(|stats| (*stats).clone()).map_err(AppError::of_look),

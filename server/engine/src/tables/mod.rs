@@ -311,42 +311,45 @@ impl Look {
 }
 
 impl Site {
-    async fn ask<T: Send>(
-        &self,
+    fn ask<'s, T: Send + 's>(
+        &'s self,
         purpose: &'static str,
-        look: impl for<'l> FnOnce(&'l mut Look) -> BoxFuture<'l, sqlx::Result<T>> + Send,
-    ) -> Result<T, LookError> {
-        self.ask_within(PATIENCE, purpose, look).await
+        look: impl for<'l> FnOnce(&'l mut Look) -> BoxFuture<'l, sqlx::Result<T>> + Send + 's,
+    ) -> BoxFuture<'s, Result<T, LookError>> {
+        self.ask_within(PATIENCE, purpose, look)
     }
 
-    async fn ask_within<T: Send>(
-        &self,
+    /// Boxed: a page awaits several of these, and its own stack is deep already.
+    fn ask_within<'s, T: Send + 's>(
+        &'s self,
         patience: Duration,
         purpose: &'static str,
-        look: impl for<'l> FnOnce(&'l mut Look) -> BoxFuture<'l, sqlx::Result<T>> + Send,
-    ) -> Result<T, LookError> {
-        let pools = &self.target.pools;
-        let work = async {
-            let mut lease = pools.acquire(Lane::Interactive).await?.purpose(purpose);
-            let begun = async {
-                sqlx::raw_sql(LIMITS).execute(&mut *lease).await?;
-                Server::read(&mut lease).await
+        look: impl for<'l> FnOnce(&'l mut Look) -> BoxFuture<'l, sqlx::Result<T>> + Send + 's,
+    ) -> BoxFuture<'s, Result<T, LookError>> {
+        Box::pin(async move {
+            let pools = &self.target.pools;
+            let work = async {
+                let mut lease = pools.acquire(Lane::Interactive).await?.purpose(purpose);
+                let begun = async {
+                    sqlx::raw_sql(LIMITS).execute(&mut *lease).await?;
+                    Server::read(&mut lease).await
+                };
+                let server = begun.await.map_err(PoolError::Connect)?;
+                let mut to = Look { lease, server };
+                let found = look(&mut to).await;
+                // The lane ends the transaction when the lease comes back; an error leaves it aborted, which ends it as well.
+                found.map_err(PoolError::Connect)
             };
-            let server = begun.await.map_err(PoolError::Connect)?;
-            let mut to = Look { lease, server };
-            let found = look(&mut to).await;
-            // The lane ends the transaction when the lease comes back; an error leaves it aborted, which ends it as well.
-            found.map_err(PoolError::Connect)
-        };
-        match timeout(patience, pools.statements().time(purpose, work)).await {
-            Ok(Ok(found)) => Ok(found),
-            Ok(Err(error)) => Err(self.failure(&error, purpose)),
-            Err(_) => Err(LookError::Timeout(format!(
-                "PostgreSQL at {} did not answer within {} s",
-                self.target.postgres_address,
-                patience.as_secs()
-            ))),
-        }
+            match timeout(patience, pools.statements().time(purpose, work)).await {
+                Ok(Ok(found)) => Ok(found),
+                Ok(Err(error)) => Err(self.failure(&error, purpose)),
+                Err(_) => Err(LookError::Timeout(format!(
+                    "PostgreSQL at {} did not answer within {} s",
+                    self.target.postgres_address,
+                    patience.as_secs()
+                ))),
+            }
+        })
     }
 
     fn failure(&self, error: &PoolError, purpose: &str) -> LookError {
