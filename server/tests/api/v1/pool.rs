@@ -14,7 +14,7 @@ async fn a_lent_connection_shows_with_its_call_site() {
     let harness = Harness::open().await;
     let target = harness.console.target(&TargetId(TARGET.to_owned())).unwrap();
     let mut lease = target.pools.acquire(Lane::Batch).await.unwrap().purpose("a test");
-    sqlx::raw_sql("BEGIN; CREATE TABLE held (id int); SELECT 'secret'").execute(&mut *lease).await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE products IN SHARE MODE; SELECT 'secret'").execute(&mut *lease).await.unwrap();
     let pool = harness.data("/api/v1/pool").await;
     let batch = lane(&pool, "batch");
     assert_eq!(
@@ -33,9 +33,9 @@ async fn a_lent_connection_shows_with_its_call_site() {
     let asked = holder(harness.data("/api/v1/pool/holders?backends=true").await);
     let backend = &asked["backend"];
     assert_eq!(backend["state"], "idle in transaction", "{asked}");
-    assert_eq!(backend["statement"], "BEGIN; CREATE TABLE held (id int); SELECT ?");
+    assert_eq!(backend["statement"], "BEGIN; LOCK TABLE products IN SHARE MODE; SELECT ?");
     let relations = backend["relations"].as_array().unwrap();
-    assert!(relations.iter().any(|name| name == "held: AccessExclusiveLock"), "{asked}");
+    assert!(relations.iter().any(|name| name == "products: ShareLock"), "{asked}");
     assert_eq!(harness.data("/api/v1/pool/leaks").await.as_array().unwrap().len(), 0);
     problem(harness.get("/api/v1/pool/holders?backends=some").await, 422, "invalid").await;
     drop(lease);
