@@ -7,7 +7,7 @@ import { until } from "../lib/wait.mjs";
 
 const region = (page, name) => page.getByRole("region", { name, exact: true }).first();
 const rows = (page) => region(page, "Tables").locator("tbody > tr:not(.detail)");
-const names = async (page) => (await rows(page).locator("td:first-child").allInnerTexts()).map((text) => text.trim());
+const names = async (page) => (await rows(page).locator("th[scope=row]").allInnerTexts()).map((text) => text.trim());
 
 // The shop is loaded once the demo has begun.
 const loaded = () =>
