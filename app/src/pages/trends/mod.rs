@@ -183,7 +183,8 @@ fn Loaded(
     let stale = Signal::derive(move || present.is_stale());
     // What chats show of a link to this view: made once, by the server.
     let preview = past.timeline.with_untracked(|data| data.as_ref().map(|data| (title(data), notable(data))));
-    let path = frame.link("/trends", &[]);
+    // As it is now: what a chat shows of the link is made once.
+    let path = untrack(|| frame.link("/trends", &[]));
     view! {
         {preview.map(|(title, description)| view! { <LinkPreview title description path/> })}
         <TrendsBoard data=past.timeline stale>
