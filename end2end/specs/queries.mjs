@@ -54,7 +54,7 @@ test("search, kind, role, tag, order and columns are in the address", async (t) 
   await until("only what is tagged so", async () => (await rows(page).count()) === 1);
   await list(page).getByText("Tag: controller:account").waitFor();
   await list(page).getByText("Columns", { exact: true }).click();
-  await list(page).getByRole("menuitemcheckbox", { name: /^Tags/ }).click();
+  await list(page).getByRole("link", { name: /^Tags/ }).click();
   await page.waitForURL(/columns=tags/);
   await list(page).getByRole("cell", { name: "action:orders, controller:account" }).waitFor();
   assert.deepEqual(page.problems, []);
