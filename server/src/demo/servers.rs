@@ -68,7 +68,14 @@ impl Servers {
              GRANT pg_monitor TO headroom;
              GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO headroom;
              ALTER DEFAULT PRIVILEGES FOR ROLE shop GRANT SELECT ON SEQUENCES TO headroom;
-             GRANT EXECUTE ON FUNCTION pg_stat_statements_reset TO headroom;",
+             GRANT EXECUTE ON FUNCTION pg_stat_statements_reset TO headroom;
+             -- Whoever owns the tables may build their indexes, and see the plans of statements that read them.
+             GRANT shop TO headroom;
+             DO $$ BEGIN
+                 IF EXISTS (SELECT FROM pg_available_extensions WHERE name = 'hypopg') THEN
+                     CREATE EXTENSION IF NOT EXISTS hypopg;
+                 END IF;
+             END $$;",
         )
         .await?;
         Ok(shop.close().await?)

@@ -9,7 +9,7 @@ const MAX_INPUT: usize = 32_768;
 
 /// Replaces every literal of `sql` by `?` and runs of white space by one space; at most `limit` characters, the last of
 /// them an ellipsis where something was cut.
-pub(super) fn redact(sql: &str, limit: usize) -> String {
+pub fn redact(sql: &str, limit: usize) -> String {
     let text: Vec<char> = sql.chars().take(MAX_INPUT).collect();
     let mut out = String::with_capacity(text.len().min(limit));
     let mut lexer = Lexer { text: &text, at: 0 };

@@ -17,6 +17,7 @@ mod redis;
 mod tags;
 mod work;
 
+pub(crate) use literals::redact;
 pub use process::ProcessCollector;
 pub use pulse::{Heartbeat, Pulse};
 pub use work::{COUNTERS, Counter, Counters, Work};

@@ -1,3 +1,5 @@
-//! The watched database: its statements.
+//! The watched database: its statements, their plans, and its indexes.
 
+pub mod indexes;
+pub mod plans;
 pub mod statements;

@@ -9,6 +9,7 @@ mod database;
 mod events;
 mod health;
 mod history;
+mod indexes;
 mod moment;
 mod openapi;
 mod operations;

@@ -11,13 +11,15 @@ mod lease;
 mod locks;
 mod moments;
 mod operations;
+mod plans;
 mod shares;
 mod statements;
 mod upkeep;
 
 use super::{
-    AuditRow, Brought, EventQuery, Grid, HistoryStart, HotKey, MinuteRow, MomentRow, MomentsSize, NewAudit, NewImport,
-    Retention, Rows, ShareOpenings, SlotRow, Staged, StateStore, StatementText, StoreError, StoredLock, StoredSession,
+    AdviceRow, AuditRow, Brought, EventQuery, Grid, HistoryStart, HotKey, MinuteRow, MomentRow, MomentsSize, NewAudit,
+    NewImport, PlanRow, Retention, Rows, ShareOpenings, SlotRow, Staged, StateStore, StatementText, StoreError, StoredLock,
+    StoredSession,
     Tally, Token, Upkeep, User,
     database::{Database, Query, Row},
 };
@@ -315,6 +317,22 @@ impl StateStore for SqlStore {
 
     async fn hot_keys(&self, target: &TargetId, dataset: &str) -> Result<Vec<HotKey>, StoreError> {
         hot_keys::list(&self.database, target, dataset).await
+    }
+
+    async fn save_plan(&self, target: &TargetId, query_id: i64, plan: &PlanRow) -> Result<Option<String>, StoreError> {
+        plans::save(&self.database, target, query_id, plan).await
+    }
+
+    async fn plans(&self, target: &TargetId, query_id: i64) -> Result<Vec<PlanRow>, StoreError> {
+        plans::list(&self.database, target, query_id).await
+    }
+
+    async fn save_advice(&self, target: &TargetId, rows: &[AdviceRow]) -> Result<(), StoreError> {
+        plans::save_advice(&self.database, target, rows).await
+    }
+
+    async fn advice(&self, target: &TargetId) -> Result<Vec<AdviceRow>, StoreError> {
+        plans::advice(&self.database, target).await
     }
 
     async fn save_operation(&self, operation: &Operation) -> Result<(), StoreError> {
