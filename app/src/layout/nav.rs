@@ -26,6 +26,7 @@ pub(crate) const PAGES: &[Place] = &[
     place("/", "Overview", Icon::Gauge, "o"),
     place("/trends", "Trends", Icon::ChartLine, "r"),
     place("/queries", "Queries", Icon::TextSearch, "q"),
+    place("/indexes", "Indexes", Icon::Schema, "i"),
     place("/cache", "Cache", Icon::Layers, "c"),
     place("/capacity", "Capacity", Icon::TrendingUp, "p"),
     place("/settings", "Settings", Icon::Settings, ","),
