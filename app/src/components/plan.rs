@@ -171,44 +171,40 @@ pub fn PlanDifference(before: KnownPlan, now: Plan) -> impl IntoView {
     .into_any()
 }
 
+/// What is known of a statement's plans, or why that could not be read.
+pub type KnownPlans = Result<Vec<KnownPlan>, AppError>;
+
 /// The plans of a statement: the newest that is known, the one before beside it, and, for operators, a new one.
 ///
 /// What is kept is shown first, so that looking asks no server; the background round keeps the dearest statements fresh.
 #[component]
-pub fn PlanPanel(target: String, query_id: String) -> impl IntoView {
-    let first = Resource::new_blocking(|| (), {
-        let (target, query_id) = (target.clone(), query_id.clone());
-        move |()| statement_plans(Some(target.clone()), query_id.clone())
-    });
-    view! {
-        <Transition fallback=|| view! { <p class="cell" aria-busy="true"><Skeleton width="60%"/></p> }>
-            {move || {
-                let (target, query_id) = (target.clone(), query_id.clone());
-                Suspend::new(async move {
-                    let (plans, error) = match first.await {
-                        Ok(plans) => (plans, None),
-                        Err(error) => (Vec::new(), Some(error)),
-                    };
-                    view! { <Plans target query_id plans error/> }
-                })
-            }}
-        </Transition>
-    }
-    .into_any()
-}
-
-#[component]
-fn Plans(target: String, query_id: String, plans: Vec<KnownPlan>, error: Option<AppError>) -> impl IntoView {
+pub fn PlanPanel(
+    target: String,
+    query_id: String,
+    /// What the page read for its first paint; without it the panel reads once it is alive.
+    #[prop(optional_no_strip)]
+    first: Option<KnownPlans>,
+) -> impl IntoView {
     let frame = use_frame();
-    let known = RwSignal::new(plans);
+    let must_read = first.is_none();
+    let (plans, reads) = Reads::begin(first.unwrap_or_else(|| Ok(Vec::new())));
+    let known = RwSignal::new(plans.unwrap_or_default());
+    let is_read = RwSignal::new(!must_read);
     let notes = RwSignal::new(Vec::<String>::new());
-    let reads = Reads::new(error);
     let refused = RwSignal::new(None::<AppError>);
     let busy = RwSignal::new(false);
     let of = StoredValue::new((target, query_id));
     let again = Callback::new(move |()| {
         let (target, id) = of.get_value();
-        reads.ask(statement_plans(Some(target), id), move |plans| known.set(plans));
+        reads.ask(statement_plans(Some(target), id), move |plans| {
+            known.set(plans);
+            is_read.set(true);
+        });
+    });
+    Effect::new(move |_| {
+        if must_read {
+            again.run(());
+        }
     });
     let explain = move |event: ev::SubmitEvent| {
         event.prevent_default();
@@ -248,6 +244,9 @@ fn Plans(target: String, query_id: String, plans: Vec<KnownPlan>, error: Option<
         Signal::derive(move || known.with(|known| known.first().map(|it| as_text(&it.plan)).unwrap_or_default()));
     let body = move || {
         known.with(|known| match known.as_slice() {
+            [] if !is_read.get() => {
+                view! { <p aria-busy="true"><Skeleton width="60%"/></p> }.into_any()
+            }
             [] => view! {
                 <p class="sub">
                     "No plan of this statement is kept. The background round explains the statements that take most time; others are explained when asked."

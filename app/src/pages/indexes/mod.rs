@@ -14,6 +14,7 @@ use crate::{
         icon::{Glyph, Icon},
         notices::NotRead,
         operation::OperationRow,
+        plan::KnownPlans,
         skeleton::Skeleton,
     },
     data::reads::Reads,
@@ -107,9 +108,20 @@ impl LazyRoute for IndexesPage {
 /// All of the page that is about one target.
 #[component]
 fn TargetPage(target: String) -> impl IntoView {
+    let query = use_frame().query;
     let answer = Resource::new_blocking(|| (), {
         let target = target.clone();
-        move |()| functions::indexes(Some(target.clone()))
+        move |()| {
+            let target = Some(target.clone());
+            let open = query.with_untracked(|query| query.get(PLAN));
+            async move {
+                let plans = match open {
+                    Some(id) => Some((id.clone(), functions::statement_plans(target.clone(), id).await)),
+                    None => None,
+                };
+                functions::indexes(target).await.map(|view| (view, plans))
+            }
+        }
     });
     let retry = Callback::new(move |()| answer.refetch());
     first(
@@ -145,6 +157,8 @@ fn Frames() -> impl IntoView {
 struct Page {
     target: StoredValue<String>,
     shown: RwSignal<IndexesView>,
+    /// Plans of the statement that was open at first.
+    plans: StoredValue<Option<(String, KnownPlans)>>,
     reads: Reads,
 }
 
@@ -160,9 +174,14 @@ fn use_page() -> Page {
 
 /// The page once its first data is there.
 #[component]
-fn Loaded(target: String, first: IndexesView) -> impl IntoView {
+fn Loaded(target: String, first: (IndexesView, Option<(String, KnownPlans)>)) -> impl IntoView {
     let frame = use_frame();
-    let page = Page { target: StoredValue::new(target), shown: RwSignal::new(first), reads: Reads::new(None) };
+    let page = Page {
+        target: StoredValue::new(target),
+        shown: RwSignal::new(first.0),
+        plans: StoredValue::new(first.1),
+        reads: Reads::new(None),
+    };
     provide_context(page);
     let shown = page.shown;
     let is_busy =

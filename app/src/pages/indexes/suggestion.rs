@@ -229,6 +229,7 @@ fn StatementRow(advice: Memo<IndexAdvice>, id: String) -> impl IntoView {
         let id = id.clone();
         move || frame.link(PATH, &[(PLAN, (!is_open.get()).then_some(id.as_str()))])
     };
+    let first = page.plans.with_value(|plans| plans.clone().filter(|(of, _)| *of == id).map(|(_, plans)| plans));
     let text = move || found.with(|it| it.as_ref().map(|it| it.text.clone()).unwrap_or_default());
     view! {
         <li>
@@ -239,7 +240,7 @@ fn StatementRow(advice: Memo<IndexAdvice>, id: String) -> impl IntoView {
             </a>
             <Show when=move || is_open.get()>
                 <div class="helped-plan">
-                    <PlanPanel target=page.target.get_value() query_id=id.clone()/>
+                    <PlanPanel target=page.target.get_value() query_id=id.clone() first=first.clone()/>
                 </div>
             </Show>
         </li>

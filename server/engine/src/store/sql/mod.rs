@@ -18,9 +18,8 @@ mod upkeep;
 
 use super::{
     AdviceRow, AuditRow, Brought, EventQuery, Grid, HistoryStart, HotKey, MinuteRow, MomentRow, MomentsSize, NewAudit,
-    NewImport, PlanRow, Retention, Rows, ShareOpenings, SlotRow, Staged, StateStore, StatementText, StoreError, StoredLock,
-    StoredSession,
-    Tally, Token, Upkeep, User,
+    NewImport, PlanRow, Retention, Rows, ShareOpenings, SlotRow, Staged, StateStore, StatementText, StoreError,
+    StoredLock, StoredSession, Tally, Token, Upkeep, User,
     database::{Database, Query, Row},
 };
 use async_trait::async_trait;
