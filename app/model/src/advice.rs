@@ -89,6 +89,12 @@ pub struct IndexAdvice {
     pub table: String,
     /// The index: `shop.orders_customer_id_status_idx`.
     pub index: String,
+    /// Schema of both.
+    pub schema: String,
+    /// The table's name alone.
+    pub table_name: String,
+    /// The index's name alone.
+    pub index_name: String,
     /// What it is over: `(customer_id, status)`.
     pub keys: String,
     /// The exact statement that creates it.

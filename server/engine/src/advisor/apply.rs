@@ -167,7 +167,7 @@ impl Build {
 
     /// Schema and name of the index, apart.
     fn name(&self) -> (&str, &str) {
-        self.advice.index.split_once('.').unwrap_or(("public", &self.advice.index))
+        (&self.advice.schema, &self.advice.index_name)
     }
 
     /// Whether the index is there, and valid, and how large.
@@ -283,14 +283,13 @@ impl Build {
     }
 
     async fn owner(&self) -> Option<(String, String)> {
-        let (schema, table) = self.advice.table.split_once('.')?;
         let mut lease = self.target.pools.acquire(Lane::Interactive).await.ok()?;
         sqlx::query_as(
             "SELECT /* headroom */ quote_ident(pg_get_userbyid(c.relowner)::text), quote_ident(current_user::text) \
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2",
         )
-        .bind(schema)
-        .bind(table)
+        .bind(&self.advice.schema)
+        .bind(&self.advice.table_name)
         .fetch_optional(&mut *lease)
         .await
         .ok()?

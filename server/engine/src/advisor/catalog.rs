@@ -100,7 +100,6 @@ pub struct Catalog {
     pub offers_trigrams: bool,
     /// The console's role, quoted.
     pub role: String,
-    pub database: String,
 }
 
 impl Catalog {
@@ -182,7 +181,7 @@ async fn surroundings(connection: &mut PgConnection, functions: &BTreeSet<String
          EXISTS (SELECT FROM pg_available_extensions WHERE name = 'hypopg'), \
          (SELECT n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm'), \
          EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm'), \
-         current_user::text, current_database()::text, \
+         current_user::text, \
          ARRAY(SELECT proname::text FROM pg_proc WHERE proname = ANY($1) AND pronargs = 1 AND prokind = 'f' \
                GROUP BY proname HAVING bool_and(provolatile = 'i'))",
     )
@@ -193,14 +192,13 @@ async fn surroundings(connection: &mut PgConnection, functions: &BTreeSet<String
     let schema = |column: usize| -> sqlx::Result<Option<String>> {
         Ok(row.try_get::<Option<String>, _>(column)?.map(|name| quote_identifier(&name)))
     };
-    let immutable: Vec<String> = row.try_get(6)?;
+    let immutable: Vec<String> = row.try_get(5)?;
     Ok(Catalog {
         hypopg: schema(0)?,
         offers_hypopg: row.try_get(1)?,
         trigrams: schema(2)?,
         offers_trigrams: row.try_get(3)?,
         role: quote_identifier(&row.try_get::<String, _>(4)?),
-        database: row.try_get(5)?,
         immutable: immutable.into_iter().collect(),
         ..Catalog::default()
     })

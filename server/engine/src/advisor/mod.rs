@@ -76,6 +76,8 @@ struct Known {
     /// The advice that is being created.
     building: Option<String>,
     is_computing: bool,
+    /// When the last round began.
+    tried_at: Option<Timestamp>,
     failed: Option<String>,
 }
 
@@ -197,7 +199,12 @@ impl Advisor {
             }
             workload.measure(&built.id, ids(&built));
         }
-        site.known().built.get_or_insert_default().insert(0, built);
+        {
+            let mut known = site.known();
+            let all = known.built.get_or_insert_default();
+            all.insert(0, built);
+            all.truncate(MAX_SUGGESTIONS);
+        }
         self.save(target, site).await;
         site.asked.notify_one();
     }

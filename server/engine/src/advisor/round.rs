@@ -11,7 +11,7 @@ use super::{
 use crate::{
     collect::redact,
     console::Console,
-    plans::{self, ExplainError, Explainer, PlanError, Purpose, Way},
+    plans::{self, ExplainError, Explainer, PlanError, Purpose, Refusal, Way},
 };
 use headroom_model::{
     Band, TargetId, Timestamp,
@@ -20,6 +20,7 @@ use headroom_model::{
     },
     event::{EventKind, NewEvent},
     format,
+    target::Limitation,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -43,6 +44,8 @@ const FIRST_HOURS: f64 = 0.5 / 60.0;
 const FEW_HOURS: f64 = 0.1;
 /// How soon.
 const SOON_MS: i64 = 5 * 60_000;
+/// Least time between two attempts that nobody asked for.
+const AGAIN_MS: i64 = 60_000;
 /// Least time between two rounds, also when asked, so that asking is no load.
 const APART_MS: i64 = 10_000;
 /// Rejected candidates told.
@@ -101,7 +104,7 @@ impl Rounds {
             return;
         }
         *is_asked = false;
-        site.known().is_computing = true;
+        site.known().begin(now);
         let found = round(console, &self.target, site, now).await;
         if let Err(error) = &found {
             tracing::debug!(%error, target_id = %self.target, "a round of index advice failed");
@@ -116,16 +119,18 @@ impl Rounds {
             Some(report) => (report.computed_at, report.hours_seen),
             None => (None, 0.0),
         };
-        let has_failed = known.failed.is_some();
+        let since_tried = known.tried_at.map_or(i64::MAX, |at| now.0 - at.0);
         drop(known);
         let Some(at) = computed_at else {
-            // Where statements cannot be read, a round says why; it needs the server to answer.
-            let seen = site.workload().hours() >= FIRST_HOURS;
-            return is_asked || seen || (has_failed && now.0 % 60_000 < LOOK.as_millis() as i64);
+            // Where no statement shows up, a round says why.
+            let has_waited = now.0 - console.started_at.0 >= AGAIN_MS;
+            let is_ready = is_asked || has_waited || site.workload().hours() >= FIRST_HOURS;
+            return is_ready && since_tried >= if is_asked { APART_MS } else { AGAIN_MS };
         };
         let age = now.0 - at.0;
         let every = i64::try_from(console.config.plans.advice_every.as_millis()).unwrap_or(i64::MAX);
-        (is_asked && age >= APART_MS) || age >= every || (hours_then < FEW_HOURS && age >= SOON_MS)
+        let is_old = age >= every || (hours_then < FEW_HOURS && age >= SOON_MS);
+        (is_asked && since_tried >= APART_MS) || (is_old && since_tried >= AGAIN_MS)
     }
 
     fn tell(&self, console: &Console, advice: &IndexAdvice) {
@@ -149,6 +154,11 @@ impl Rounds {
 }
 
 impl Known {
+    fn begin(&mut self, now: Timestamp) {
+        self.is_computing = true;
+        self.tried_at = Some(now);
+    }
+
     /// Takes the outcome of a round in. A failed one leaves what is known.
     fn take(&mut self, found: Result<AdviceReport, PlanError>) {
         self.is_computing = false;
@@ -186,7 +196,9 @@ async fn round(console: &Console, target: &TargetId, site: &Site, at: Timestamp)
         (workload.top(MAX_LOOKED), workload.hours())
     };
     let mut explainer = Explainer::open(&slot.target, console.config.plans.statement_timeout).await?;
-    let round = Round { console, target, at, hours, deadline: Instant::now() + BUDGET };
+    let observation = slot.published().observation;
+    let limitations = observation.map(|observation| observation.limitations.clone()).unwrap_or_default();
+    let round = Round { console, target, at, hours, limitations, deadline: Instant::now() + BUDGET };
     let found = round.run(&slot.target, &mut explainer, statements).await;
     explainer.close().await;
     found
@@ -197,6 +209,8 @@ struct Round<'a> {
     target: &'a TargetId,
     at: Timestamp,
     hours: f64,
+    /// What the collector could not read.
+    limitations: Vec<Limitation>,
     deadline: Instant,
 }
 
@@ -215,6 +229,8 @@ impl Round<'_> {
                 Err(PlanError::Explain(ExplainError::Unreachable(why))) => {
                     return Err(ExplainError::Unreachable(why).into());
                 }
+                // What no index helps.
+                Err(PlanError::Refusal(Refusal::Kind(_))) => {}
                 Err(error) => skip(&mut skipped, &statement, error.to_string()),
             }
         }
@@ -335,7 +351,7 @@ impl Round<'_> {
             is_computing: false,
             failed: None,
             proof: if catalog.hypopg.is_some() { Proof::Planner } else { Proof::Estimate },
-            missing: missing(catalog, looked, self.hours, &skipped),
+            missing: missing(catalog, &self.limitations, self.hours, &skipped),
             statements: u32::try_from(looked.len()).unwrap_or(u32::MAX),
             hours_seen: self.hours,
             cost_before,
@@ -371,6 +387,9 @@ impl Round<'_> {
             proof: chosen.proof,
             table: candidate.table.shown(),
             index: format!("{}.{}", candidate.table.schema, candidate.name()),
+            schema: candidate.table.schema.clone(),
+            table_name: candidate.table.name.clone(),
+            index_name: candidate.name(),
             keys: candidate.shown(),
             sql: candidate.create_sql(),
             drop_sql: candidate.drop_sql(),
@@ -406,7 +425,7 @@ fn skip(skipped: &mut Vec<SkippedStatement>, statement: &Statement, reason: Stri
 }
 
 /// What would make advice better.
-fn missing(catalog: &Catalog, looked: &[Looked], hours: f64, skipped: &[SkippedStatement]) -> Vec<Missing> {
+fn missing(catalog: &Catalog, limitations: &[Limitation], hours: f64, skipped: &[SkippedStatement]) -> Vec<Missing> {
     let mut missing = Vec::new();
     if catalog.hypopg.is_none() {
         missing.push(if catalog.offers_hypopg {
@@ -426,14 +445,11 @@ fn missing(catalog: &Catalog, looked: &[Looked], hours: f64, skipped: &[SkippedS
             }
         });
     }
-    if looked.is_empty() && skipped.is_empty() && hours <= 0.0 {
-        missing.push(Missing {
-            what: format!(
-                "No statements were seen in database \"{}\", so there is nothing to advise from.",
-                catalog.database
-            ),
-            remedy: "CREATE EXTENSION pg_stat_statements;".to_owned(),
+    if hours <= 0.0 {
+        let of_statements = limitations.iter().filter(|limitation| {
+            limitation.what.contains("Query figures") || limitation.what.contains("Statements of other roles")
         });
+        missing.extend(of_statements.map(|it| Missing { what: it.what.clone(), remedy: it.remedy.clone() }));
     }
     if skipped.iter().any(|skipped| skipped.reason.contains("may not read")) {
         missing.push(Missing {
