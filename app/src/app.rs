@@ -3,8 +3,9 @@
 use crate::{
     layout::Framed,
     pages::{
-        CachePage, CapacityPage, ConfirmClear, ConfirmOptimize, ConfirmReset, ConfirmShare, ConfirmWarm, LoginPage,
-        Missing, OverviewPage, QueriesPage, SettingsPage, SharedPage, StatementPage, TablesPage, TrendsPage,
+        CachePage, CapacityPage, ConfirmClear, ConfirmIndex, ConfirmOptimize, ConfirmReset, ConfirmShare, ConfirmWarm,
+        IndexesPage, LoginPage, Missing, OverviewPage, QueriesPage, SettingsPage, SharedPage, StatementPage,
+        TablesPage, TrendsPage,
     },
 };
 use leptos::prelude::*;
@@ -47,9 +48,11 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/tables") view={Lazy::<TablesPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/cache") view={Lazy::<CachePage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/capacity") view={Lazy::<CapacityPage>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/indexes") view={Lazy::<IndexesPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/settings") view={Lazy::<SettingsPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/clear") view={Lazy::<ConfirmClear>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/optimize") view={Lazy::<ConfirmOptimize>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/confirm/index") view={Lazy::<ConfirmIndex>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/reset") view={Lazy::<ConfirmReset>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/share") view={Lazy::<ConfirmShare>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/warm") view={Lazy::<ConfirmWarm>::new()} ssr=SsrMode::Async/>

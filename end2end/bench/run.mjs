@@ -1,8 +1,8 @@
 // The benchmarks: what watching costs, the cache against its peers in process and over HTTP, an outage of Redis, frames a
 // second on Trends. Prints one table with ratios and writes it to docs/benchmarks.md.
 //
-//   node end2end/bench/run.mjs [--quick] [--only cost,cache,http,outage,frames,forecast,history,percentiles,pool]
-//   node end2end/bench/run.mjs --section forecast|history|percentiles|pool
+//   node end2end/bench/run.mjs [--quick] [--only cost,cache,http,outage,frames,forecast,history,percentiles,advice,pool]
+//   node end2end/bench/run.mjs --section forecast|history|percentiles|advice|pool
 //
 // --section measures one section that stands by itself and puts it into docs/benchmarks.md, whose other parts are kept.
 // --quick takes two minutes and proves only that everything works; it and --only write to target/bench/ and leave docs/ alone.
@@ -13,6 +13,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { workFolder } from "../lib/console.mjs";
+import * as advice from "./advice.mjs";
 import * as cache from "./cache.mjs";
 import * as cost from "./cost.mjs";
 import * as forecast from "./forecast.mjs";
@@ -30,7 +31,7 @@ import * as pool from "./pool.mjs";
 process.env.PATH += ":/usr/sbin";
 
 /** Sections that stand by themselves: { measure(run), section(found) }. */
-const SECTIONS = { forecast, history, percentiles, pool };
+const SECTIONS = { forecast, history, percentiles, advice, pool };
 const PARTS = ["cost", "cache", "http", "outage", "frames", ...Object.keys(SECTIONS)];
 const root = resolve(import.meta.dirname, "../..");
 

@@ -99,6 +99,12 @@ for (const theme of ["light", "dark"]) {
       await page.getByRole("group", { name: "Confirm" }).waitFor();
       assert.deepEqual(await findings(page), [], "Optimise");
     });
+    test(`Indexes, ${theme}, ${width} px`, async (t) => {
+      for (const tab of ["", "?tab=unused", "?tab=rejected", "?tab=duplicates"]) {
+        const page = await openAlive(t, `/indexes${tab}`, { theme, width });
+        assert.deepEqual(await findings(page), [], tab);
+      }
+    });
     test(`Settings, ${theme}, ${width} px`, async (t) => {
       const page = await openAlive(t, "/settings", { theme, width });
       await page.getByText("Rows by table").first().click();

@@ -89,5 +89,17 @@ for (const theme of ["light", "dark"]) {
       await picture(page, `capacity-${width}-${theme}`);
       assert.ok(scrollWidth <= clientWidth, `the page is ${scrollWidth} px wide in ${clientWidth} px`);
     });
+    test(`Indexes, ${width} px, ${theme}`, async (t) => {
+      for (const tab of ["", "?tab=unused", "?tab=rejected"]) {
+        const page = await open(t, `/indexes${tab}`, { theme, width });
+        await page.getByRole("heading", { name: "Indexes", exact: true }).waitFor();
+        const { scrollWidth, clientWidth } = await page.evaluate(() => {
+          const { scrollWidth, clientWidth } = document.documentElement;
+          return { scrollWidth, clientWidth };
+        });
+        await picture(page, `indexes${tab.replace("?tab=", "-")}-${width}-${theme}`);
+        assert.ok(scrollWidth <= clientWidth, `the page is ${scrollWidth} px wide in ${clientWidth} px`);
+      }
+    });
   }
 }

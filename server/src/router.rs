@@ -111,6 +111,16 @@ pub fn endpoints() -> Vec<Endpoint> {
         viewer(routes!(database::server::replication)).cached(COSTLY),
         viewer(routes!(database::server::vacuum)).cached(COSTLY),
         viewer(routes!(database::server::settings)).cached(COSTLY),
+        // For people on call: plans and indexes
+        operator(routes!(database::plans::explain))
+            .also(&["/metrics/query-plan", "/api/v1/performance/database/analyze-query"]),
+        viewer(routes!(database::indexes::suggestions))
+            .also(&["/metrics/index-suggestions", "/api/v1/performance/database/indexing-strategy"])
+            .cached(LIVE),
+        operator(routes!(database::indexes::look)),
+        viewer(routes!(database::indexes::unused)).cached(COSTLY),
+        viewer(routes!(database::indexes::duplicates)).cached(COSTLY),
+        admin(routes!(database::indexes::apply)),
         // For colleagues
         viewer(routes!(shares::list)),
         viewer(routes!(shares::create)),

@@ -30,11 +30,13 @@ pub enum EventKind {
     SchemaChange,
     /// A statement came, went, or takes longer than usual.
     Statement,
+    /// A statement is executed in another way than before.
+    PlanChange,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [EventKind; 11] = [
+    pub const ALL: [EventKind; 12] = [
         EventKind::Deploy,
         EventKind::Action,
         EventKind::Operation,
@@ -46,6 +48,7 @@ impl EventKind {
         EventKind::Configuration,
         EventKind::SchemaChange,
         EventKind::Statement,
+        EventKind::PlanChange,
     ];
 
     /// The name stored and sent.
@@ -63,6 +66,7 @@ impl EventKind {
             EventKind::Configuration => "configuration",
             EventKind::SchemaChange => "schemaChange",
             EventKind::Statement => "statement",
+            EventKind::PlanChange => "planChange",
         }
     }
 

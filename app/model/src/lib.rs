@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod action;
+pub mod advice;
 pub mod api;
 pub mod baseline;
 pub mod cache;
@@ -20,6 +21,7 @@ pub mod observation;
 pub mod operation;
 pub mod origin;
 pub mod overview;
+pub mod plan;
 pub mod pool;
 pub mod range;
 pub mod sample;

@@ -20,8 +20,8 @@ fn icon(kind: EventKind) -> Icon {
         EventKind::Restart => Icon::Restart,
         EventKind::StatisticsReset => Icon::Eraser,
         EventKind::Configuration => Icon::Settings,
-        EventKind::SchemaChange => Icon::Schema,
         EventKind::Statement => Icon::TextSearch,
+        EventKind::SchemaChange | EventKind::PlanChange => Icon::Schema,
     }
 }
 

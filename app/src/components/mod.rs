@@ -16,6 +16,7 @@ pub mod list;
 pub mod notices;
 pub mod operation;
 pub mod origin;
+pub mod plan;
 pub mod preview;
 pub mod remedy;
 pub mod share;

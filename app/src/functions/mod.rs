@@ -3,6 +3,7 @@
 mod cache;
 mod cancel_operation;
 mod capacity;
+mod indexes;
 mod last_action;
 mod moment;
 mod overview;
@@ -22,6 +23,10 @@ pub use cache::{
 };
 pub use cancel_operation::cancel_operation;
 pub use capacity::capacity;
+pub use indexes::{
+    CREATE_INDEX, EXPLAIN_STATEMENT, LOOK_FOR_INDEXES, create_index, explain_statement, indexes, look_for_indexes,
+    preview_index, statement_plans,
+};
 pub use last_action::last_action;
 pub use moment::{baseline, moment};
 pub use overview::overview;
@@ -58,13 +63,18 @@ pub const ROLES: &[(&str, Role)] = &[
     ("/api/fn/cancel_operation", Role::Operator),
     ("/api/fn/capacity", Role::Viewer),
     (CLEAR_CACHE, Role::Operator),
+    (CREATE_INDEX, Role::Admin),
+    (EXPLAIN_STATEMENT, Role::Operator),
+    ("/api/fn/indexes", Role::Viewer),
     ("/api/fn/last_action", Role::Viewer),
     ("/api/fn/measure_bloat", Role::Operator),
+    (LOOK_FOR_INDEXES, Role::Operator),
     ("/api/fn/moment", Role::Viewer),
     (OPTIMIZE_TABLE, Role::Operator),
     ("/api/fn/overview", Role::Viewer),
     ("/api/fn/preview_clear", Role::Operator),
     ("/api/fn/preview_optimize", Role::Operator),
+    ("/api/fn/preview_index", Role::Admin),
     ("/api/fn/preview_reset", Role::Operator),
     ("/api/fn/preview_warmup", Role::Operator),
     (RESET_STATISTICS, Role::Operator),
@@ -78,6 +88,7 @@ pub const ROLES: &[(&str, Role)] = &[
     (START_WARMUP, Role::Operator),
     ("/api/fn/statement", Role::Viewer),
     ("/api/fn/statements", Role::Viewer),
+    ("/api/fn/statement_plans", Role::Viewer),
     ("/api/fn/storage", Role::Viewer),
     ("/api/fn/table", Role::Viewer),
     ("/api/fn/tables", Role::Viewer),

@@ -27,6 +27,7 @@ pub(crate) const PAGES: &[Place] = &[
     place("/trends", "Trends", Icon::ChartLine, "r"),
     place("/queries", "Queries", Icon::TextSearch, "q"),
     place("/tables", "Tables", Icon::Database, "d"),
+    place("/indexes", "Indexes", Icon::Schema, "i"),
     place("/cache", "Cache", Icon::Layers, "c"),
     place("/capacity", "Capacity", Icon::TrendingUp, "p"),
     place("/settings", "Settings", Icon::Settings, ","),

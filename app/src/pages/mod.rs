@@ -3,6 +3,7 @@
 mod cache;
 mod capacity;
 mod confirm;
+mod indexes;
 mod login;
 mod missing;
 mod overview;
@@ -14,7 +15,8 @@ pub(crate) mod trends;
 
 pub use cache::CachePage;
 pub use capacity::CapacityPage;
-pub use confirm::{ConfirmClear, ConfirmOptimize, ConfirmReset, ConfirmShare, ConfirmWarm};
+pub use confirm::{ConfirmClear, ConfirmIndex, ConfirmOptimize, ConfirmReset, ConfirmShare, ConfirmWarm};
+pub use indexes::IndexesPage;
 pub use login::LoginPage;
 pub use missing::Missing;
 pub use overview::OverviewPage;

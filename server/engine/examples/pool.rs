@@ -11,6 +11,7 @@ use headroom_engine::{
     collect::CollectSettings,
     console::{Console, ConsoleConfig},
     health::HealthSettings,
+    plans::PlanSettings,
     pool::{Lane, PoolProfile, Pools},
     store::{self, Retention},
     target::{CapacityLimits, TargetConfig},
@@ -171,6 +172,7 @@ async fn leak(url: &str) -> anyhow::Result<f64> {
         cache: CacheSettings::default(),
         datasets: Vec::new(),
         warmup: WarmupSettings::default(),
+        plans: PlanSettings::default(),
     };
     let console = Console::start(console, store::open("sqlite::memory:").await?, Clock::system()).await?;
     let target = console.target(&TargetId("bench".to_owned())).context("a target")?;

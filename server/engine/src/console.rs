@@ -3,6 +3,7 @@
 use crate::{
     access::Access,
     actions,
+    advisor::{self, Advisor},
     cache::{CacheSettings, Class},
     cache_view::Lists,
     capacity::Capacity,
@@ -13,6 +14,7 @@ use crate::{
     history::{self, History},
     moment::Moments,
     operations::{self, Operations},
+    plans::{PlanSettings, Plans},
     pool::PoolError,
     requests::RequestStats,
     shares::Openings,
@@ -64,6 +66,8 @@ pub struct ConsoleConfig {
     pub datasets: Vec<DatasetConfig>,
     /// When and how fast caches are warmed.
     pub warmup: WarmupSettings,
+    /// How statements are explained and indexes are advised.
+    pub plans: PlanSettings,
 }
 
 /// Why a console did not start.
@@ -114,6 +118,10 @@ pub struct Console {
     pub capacity: Arc<Capacity>,
     /// Looks at tables, vacuum, replication and settings of targets.
     pub tables: Tables,
+    /// Plans of statements.
+    pub plans: Plans,
+    /// Advice about indexes.
+    pub advisor: Arc<Advisor>,
     /// Long actions.
     pub operations: Operations,
     /// The console's own HTTP latencies.
@@ -184,6 +192,8 @@ impl Console {
         let console = Arc::new(Console {
             capacity: Arc::new(Capacity::new(history.clone(), clock.clone(), &slots)),
             tables: Tables::new(slots.iter().map(|slot| slot.target.clone()), &store, &clock),
+            plans: Plans::new(store.clone(), feed.clone()),
+            advisor: Arc::new(Advisor::new(store.clone(), clock.clone(), &slots)),
             datasets,
             warmups,
             openings: Arc::default(),
@@ -210,6 +220,8 @@ impl Console {
             console.tasks.makers.spawn(sizes);
             let keeper = warmup::Keeper::new(&console, slot.target.id.clone());
             console.tasks.makers.spawn(keeper.run(console.tasks.stop_makers.clone()));
+            let rounds = advisor::Rounds::new(&console, slot.target.id.clone());
+            console.tasks.makers.spawn(rounds.run(console.tasks.stop_makers.clone()));
         }
         Ok(console)
     }
@@ -233,6 +245,7 @@ impl Console {
             history: self.history.clone(),
             moments: self.moments.clone(),
             statements: self.statements.clone(),
+            advisor: self.advisor.clone(),
             process: Arc::new(SharedProcess::start(self.requests.clone(), self.config.collect.live_every)),
         };
         let mut delay = Duration::ZERO;

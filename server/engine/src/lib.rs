@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod actions;
+pub mod advisor;
 pub mod baseline;
 pub mod cache;
 mod cache_view;
@@ -26,6 +27,7 @@ pub mod lock;
 pub mod moment;
 pub mod nearest;
 pub mod operations;
+pub mod plans;
 pub mod pool;
 pub mod requests;
 pub mod shares;

@@ -5,16 +5,20 @@ use crate::{
     pool::{self, APPLICATION, PoolError, PoolProfile, Pools, ReplicaConfig},
 };
 use headroom_model::TargetId;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 use std::{
     fmt,
     net::IpAddr,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
+use tokio::time::timeout;
 
 /// How long a caller waits for a Redis connection, and Redis for being reached.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a connection of its own may take to open.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What configuration says a target can hold, where nothing that is measured says it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,6 +85,7 @@ pub struct Target {
     pub postgres_address: String,
     /// Where Redis listens, or how its servers are found, as messages name it.
     pub redis_address: Option<String>,
+    options: PgConnectOptions,
 }
 
 impl fmt::Debug for Target {
@@ -112,6 +117,7 @@ impl Target {
             applications: RwLock::default(),
             redis,
             redis_address: config.redis.as_ref().map(ToString::to_string),
+            options,
         })
     }
 
@@ -125,6 +131,19 @@ impl Target {
         look(&self.pools);
         for pools in &*self.applications.read().unwrap_or_else(PoisonError::into_inner) {
             look(pools);
+        }
+    }
+
+    /// Opens a connection outside the lanes, for work that leaves traces in its session. `purpose` shows in its
+    /// `application_name`. It has no timeouts yet; whoever opens it sets them and closes it.
+    ///
+    /// # Errors
+    /// The server refuses, or does not answer within five seconds.
+    pub async fn connect(&self, purpose: &str) -> Result<PgConnection, PoolError> {
+        let options = self.options.clone().application_name(&format!("{APPLICATION}/{purpose}"));
+        match timeout(CONNECT_TIMEOUT, options.connect()).await {
+            Ok(connection) => connection.map_err(PoolError::Connect),
+            Err(_) => Err(PoolError::Connect(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))),
         }
     }
 

@@ -10,6 +10,7 @@ use headroom_engine::{
     console::{Console, ConsoleConfig},
     dataset::{Ask, Dataset, DatasetConfig, Parameter, ParameterKind, WarmupClass},
     health::HealthSettings,
+    plans::PlanSettings,
     pool::{Lane, PoolProfile},
     store::{self, Retention, StateStore},
     target::{CapacityLimits, TargetConfig},
@@ -133,6 +134,7 @@ fn config(
         cache: CacheSettings { redis_timeout: Duration::from_secs(2), ..CacheSettings::default() },
         datasets,
         warmup,
+        plans: PlanSettings::default(),
     }
 }
 

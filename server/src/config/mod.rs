@@ -9,6 +9,7 @@ pub mod datasets;
 pub mod health;
 pub mod listen;
 pub mod log;
+pub mod plans;
 pub mod retention;
 pub mod section;
 pub mod share;
@@ -21,7 +22,7 @@ pub mod warmup;
 
 use headroom_engine::{
     cache::CacheSettings, collect::CollectSettings, console::ConsoleConfig, dataset::DatasetConfig,
-    health::HealthSettings, store::Retention, target::TargetConfig, warmup::WarmupSettings,
+    health::HealthSettings, plans::PlanSettings, store::Retention, target::TargetConfig, warmup::WarmupSettings,
 };
 use log::LogSettings;
 use section::Section;
@@ -76,6 +77,8 @@ pub struct Settings {
     pub cache: CacheSettings,
     /// When and how fast caches are warmed.
     pub warmup: WarmupSettings,
+    /// How statements are explained and indexes are advised.
+    pub plans: PlanSettings,
     /// What other sites may do with shared views.
     pub share: ShareSettings,
     /// What applications may read.
@@ -127,6 +130,7 @@ impl Settings {
             retention: retention::read(&root)?,
             cache,
             warmup,
+            plans: plans::read(&root)?,
             share: share::read(&root)?,
             datasets: datasets::read(&root, &targets)?,
             targets,
@@ -154,6 +158,7 @@ impl Settings {
             cache: self.cache.clone(),
             datasets: self.datasets.clone(),
             warmup: self.warmup.clone(),
+            plans: self.plans,
         })
     }
 }

@@ -31,6 +31,7 @@ fn the_example_states_the_defaults() {
     }
     assert_eq!(format!("{:?}", example.cache), format!("{:?}", default.cache));
     assert_eq!(example.warmup, default.warmup);
+    assert_eq!(example.plans, default.plans);
     assert_eq!(example.share, default.share);
     assert!(example.targets.is_empty());
 }

@@ -69,10 +69,12 @@ impl Servers {
              GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO headroom;
              ALTER DEFAULT PRIVILEGES FOR ROLE shop GRANT SELECT ON SEQUENCES TO headroom;
              GRANT EXECUTE ON FUNCTION pg_stat_statements_reset TO headroom;
+             -- Whoever owns the tables may build their indexes, vacuum them, and see the plans of statements that read them.
+             GRANT shop TO headroom;
              DO $$ BEGIN
-                 -- Vacuum is a right of its own from version 17 on; before, only the owner may.
-                 IF current_setting('server_version_num')::int >= 170000 THEN GRANT pg_maintain TO headroom;
-                 ELSE GRANT shop TO headroom; END IF;
+                 IF EXISTS (SELECT FROM pg_available_extensions WHERE name = 'hypopg') THEN
+                     CREATE EXTENSION IF NOT EXISTS hypopg;
+                 END IF;
                  IF EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pgstattuple') THEN
                      CREATE EXTENSION IF NOT EXISTS pgstattuple;
                  END IF;

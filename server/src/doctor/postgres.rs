@@ -39,6 +39,10 @@ struct Facts {
     hidden_statistics: Vec<String>,
     /// Schemas with sequences that the role may not read.
     hidden_sequences: Vec<String>,
+    /// Tables that the role may not read.
+    hidden_tables: i64,
+    /// Roles that own tables and of which the role is no member.
+    foreign_owners: Vec<String>,
     /// Connections the role may have; −1 without a limit.
     connection_limit: i32,
 }
@@ -84,6 +88,12 @@ SELECT current_setting('server_version') AS version,
          WHERE NOT s.seqcycle AND c.relpersistence = 'p'
              AND NOT coalesce(has_sequence_privilege(c.oid, 'SELECT,USAGE'), false)
          ORDER BY 1 LIMIT 20) AS hidden_sequences,
+       (SELECT count(*) FROM pg_class c WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'm')
+         AND NOT has_table_privilege(c.oid, 'SELECT')) AS hidden_tables,
+       ARRAY(SELECT DISTINCT pg_get_userbyid(c.relowner)::text FROM pg_class c
+         WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'm') AND NOT pg_has_role(c.relowner, 'USAGE')
+         AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = c.relowner AND r.rolsuper)
+         ORDER BY 1 LIMIT 20) AS foreign_owners,
        (SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user) AS connection_limit";
 
 pub(super) async fn examine(url: &str) -> Vec<Finding> {
@@ -165,6 +175,7 @@ fn findings(facts: &Facts) -> Vec<Finding> {
         Finding::advice("sequences", "some may not be read: which one is the fullest stays unknown")
             .remedy(grants.join("\n"))
     });
+    findings.extend(plans(facts, &role));
     if (0..10).contains(&facts.connection_limit) {
         findings.push(
             Finding::advice("connection limit", format!("{} may have {} connections", role, facts.connection_limit))
@@ -211,6 +222,34 @@ fn tables(facts: &Facts, role: &str, database: &str) -> [Finding; 3] {
         }
     };
     [vacuum, bloat, measure]
+}
+
+/// Whether plans can be seen and indexes built.
+fn plans(facts: &Facts, role: &str) -> [Finding; 2] {
+    let plans = if facts.hidden_tables == 0 {
+        Finding::good("plans", "every table may be read: statements can be explained")
+    } else {
+        let detail =
+            format!("{} tables may not be read: their statements have no plans, no index advice", facts.hidden_tables);
+        let grant = if facts.version_number >= 140_000 {
+            format!("GRANT pg_read_all_data TO {role};")
+        } else {
+            format!("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};  -- and in each other schema")
+        };
+        Finding::advice("plans", detail).remedy(grant)
+    };
+    let owners: Vec<String> =
+        facts.foreign_owners.iter().map(|owner| format!("GRANT {} TO {role};", quote_identifier(owner))).collect();
+    let indexes = if owners.is_empty() {
+        Finding::good("index builds", "the role owns every table, or is a member of its owner")
+    } else {
+        Finding::advice(
+            "index builds",
+            "not a member of the owners of all tables: their indexes cannot be created from here",
+        )
+        .remedy(owners.join("\n"))
+    };
+    [plans, indexes]
 }
 
 fn statements(facts: &Facts, role: &str, database: &str) -> Vec<Finding> {
@@ -268,6 +307,8 @@ mod tests {
             table_owner: None,
             hidden_statistics: Vec::new(),
             hidden_sequences: Vec::new(),
+            hidden_tables: 0,
+            foreign_owners: Vec::new(),
             connection_limit: -1,
         }
     }
@@ -293,15 +334,19 @@ mod tests {
             table_owner: Some("shop".into()),
             hidden_statistics: vec!["shop".into()],
             hidden_sequences: vec!["Shop".into()],
+            hidden_tables: 3,
+            foreign_owners: vec!["shop".into()],
             connection_limit: 3,
             ..facts()
         };
         let findings = findings(&bare);
         let remedies: Vec<&str> = findings.iter().filter_map(|finding| finding.remedy.as_deref()).collect();
-        assert_eq!(remedies.len(), 10, "{remedies:?}");
+        assert_eq!(remedies.len(), 12, "{remedies:?}");
         assert!(remedies.contains(&"GRANT pg_stat_scan_tables TO \"we\"\"ird\";"));
         assert!(remedies.iter().any(|remedy| remedy.starts_with("GRANT \"shop\" TO \"we\"\"ird\";")));
         assert!(remedies.contains(&"GRANT SELECT ON ALL SEQUENCES IN SCHEMA \"Shop\" TO \"we\"\"ird\";"));
+        assert!(remedies.contains(&"GRANT pg_read_all_data TO \"we\"\"ird\";"));
+        assert!(remedies.contains(&"GRANT \"shop\" TO \"we\"\"ird\";"));
         assert!(remedies[0].contains("GRANT pg_monitor TO \"we\"\"ird\";"));
         assert!(remedies[1].contains("'auto_explain', 'pg_stat_statements'"));
         assert!(findings.iter().all(|finding| finding.verdict != Verdict::Wrong));

@@ -6,8 +6,15 @@ use axum::{
 };
 use headroom_app::{AppError, ErrorCode};
 use headroom_engine::{
-    access::AccessError, actions::ActionError, capacity::CapacityError, dataset::DatasetError,
-    operations::OperationError, shares::ShareError, store::StoreError, tables::LookError,
+    access::AccessError,
+    actions::ActionError,
+    capacity::CapacityError,
+    dataset::DatasetError,
+    operations::OperationError,
+    plans::{ExplainError, PlanError},
+    shares::ShareError,
+    store::StoreError,
+    tables::LookError,
 };
 use headroom_model::{
     Role,
@@ -309,6 +316,25 @@ impl From<CapacityError> for WebError {
             CapacityError::Store(error) => error.into(),
             CapacityError::Unknown(_) => WebError::new(Kind::UnknownTarget, error.to_string()),
             CapacityError::Busy => WebError::new(Kind::Unavailable, error.to_string()).retry_after(5),
+            error => WebError::internal(error),
+        }
+    }
+}
+
+impl From<PlanError> for WebError {
+    fn from(error: PlanError) -> Self {
+        let said = error.to_string();
+        match error {
+            PlanError::Store(error) => error.into(),
+            PlanError::UnknownTarget(_) => WebError::new(Kind::UnknownTarget, said),
+            PlanError::UnknownStatement(_) => WebError::new(Kind::NotFound, said),
+            PlanError::Ask => WebError::field("query", said),
+            PlanError::Id(_) => WebError::field("queryId", said),
+            PlanError::Refusal(_) | PlanError::Volatile(_) => WebError::field("query", said),
+            PlanError::AnalyzeOff => WebError::new(Kind::Refused, said),
+            PlanError::Busy => WebError::new(Kind::Unavailable, said).retry_after(1),
+            PlanError::Explain(ExplainError::Unreachable(_)) => WebError::new(Kind::Unavailable, said).retry_after(5),
+            PlanError::Explain(_) => WebError::new(Kind::Refused, said),
             error => WebError::internal(error),
         }
     }

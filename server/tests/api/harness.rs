@@ -7,6 +7,7 @@ use headroom_engine::{
     console::{Console, ConsoleConfig},
     dataset::{DatasetConfig, Parameter, ParameterKind},
     health::HealthSettings,
+    plans::PlanSettings,
     pool::PoolProfile,
     store::{self, Retention},
     target::{CapacityLimits, TargetConfig},
@@ -147,6 +148,7 @@ impl Harness {
             cache: CacheSettings { space: format!("t{:x}", rand::random::<u64>()), ..CacheSettings::default() },
             datasets: datasets(),
             warmup: WarmupSettings::default(),
+            plans: PlanSettings::default(),
         };
         let store = store::open("sqlite::memory:").await.unwrap();
         let console = Console::start(config, store, clock).await.unwrap();

@@ -1,12 +1,14 @@
 //! Confirming an action without JavaScript: what it would do, the form that does it, and how it ended.
 
 mod clear;
+mod index;
 mod optimize;
 mod reset;
 mod share;
 mod warm;
 
 pub use clear::ConfirmClear;
+pub use index::ConfirmIndex;
 pub use optimize::ConfirmOptimize;
 pub use reset::ConfirmReset;
 pub use share::ConfirmShare;

@@ -7,7 +7,7 @@ use super::{
     statement, words,
 };
 use crate::{
-    components::{copy::CopyButton, failure::Failure, skeleton::Skeleton, sql::SqlBlock},
+    components::{copy::CopyButton, failure::Failure, plan::PlanPanel, skeleton::Skeleton, sql::SqlBlock},
     layout::use_frame,
 };
 use headroom_model::statements::StatementRow;
@@ -42,6 +42,8 @@ pub fn Detail(row: Signal<StatementRow>, one: OneRead) -> impl IntoView {
             .into_any(),
         }
     };
+    let target = frame.target();
+    let plan = move || view! { <PlanPanel target=target.get_untracked() query_id=id.get()/> };
     let page = move || {
         let path = id.with(|id| statement::path(id));
         frame.query.with(|query| crate::url::href(&path, &crate::url::carried(query), &[]))
@@ -49,6 +51,7 @@ pub fn Detail(row: Signal<StatementRow>, one: OneRead) -> impl IntoView {
     view! {
         <div class="statement-detail">
             {body}
+            <div class="cell">{plan}</div>
             <p class="cell flow">
                 <a class="btn s" href=page>
                     "Open the statement's page"

@@ -13,9 +13,11 @@ use crate::{
         copy::CopyButton,
         first::first,
         notices::{NotRead, RangeRefused},
+        plan::{KnownPlans, PlanPanel},
         skeleton::Skeleton,
         sql::SqlBlock,
     },
+    functions::statement_plans,
     layout::use_frame,
     url,
 };
@@ -57,7 +59,14 @@ fn OneStatement(id: String) -> impl IntoView {
     let target = frame.target().get_untracked();
     let answer = Resource::new_blocking(|| (), {
         let (target, id) = (target.clone(), id.clone());
-        move |()| one(target.clone(), id.clone(), frame.query.with_untracked(url::written_range))
+        move |()| {
+            let (target, id) = (target.clone(), id.clone());
+            let range = frame.query.with_untracked(url::written_range);
+            async move {
+                let view = one(target.clone(), id.clone(), range).await?;
+                Ok::<_, crate::error::AppError>((view, statement_plans(Some(target), id).await))
+            }
+        }
     });
     let retry = Callback::new(move |()| answer.refetch());
     first(
@@ -86,8 +95,10 @@ fn Frames() -> impl IntoView {
 
 /// The page once its first data is there.
 #[component]
-fn Loaded(target: String, id: String, first: View) -> impl IntoView {
+fn Loaded(target: String, id: String, first: (View, KnownPlans)) -> impl IntoView {
     let frame = use_frame();
+    let (first, plans) = first;
+    let plan = view! { <PlanPanel target=target.clone() query_id=id.clone() first=Some(plans)/> };
     let fallback = first.clone();
     let read = OneRead::new(target, Some((id.clone(), Ok(first))));
     let of = Signal::stored(id.clone());
@@ -151,6 +162,9 @@ fn Loaded(target: String, id: String, first: View) -> impl IntoView {
                 }}
                 <p class="note">{usual}</p>
             </div>
+        </section>
+        <section class="sheet" aria-label="Plan">
+            <div class="cell">{plan}</div>
         </section>
         {absent}
         <Show when=move || has_figures.get()>

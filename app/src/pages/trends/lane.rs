@@ -41,8 +41,8 @@ pub fn icon(event: &Event) -> Icon {
         (_, EventKind::Restart) => Icon::Restart,
         (_, EventKind::StatisticsReset) => Icon::Eraser,
         (_, EventKind::Configuration) => Icon::Settings,
-        (_, EventKind::SchemaChange) => Icon::Schema,
         (_, EventKind::Statement) => Icon::TextSearch,
+        (_, EventKind::SchemaChange | EventKind::PlanChange) => Icon::Schema,
         _ => Icon::Tasks,
     }
 }

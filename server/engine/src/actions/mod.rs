@@ -6,6 +6,7 @@ mod resize;
 mod statements;
 
 use crate::{
+    advisor,
     collect::STATEMENTS_RESET,
     console::Console,
     operations::OperationError,
@@ -17,6 +18,7 @@ use crate::{
 use headroom_model::{
     Actor, TargetId, Timestamp,
     action::{ActionOutcome, ResetPreview, ResetScope},
+    advice::{ApplyPreview, DuplicateReport, UnusedReport},
     cache::{ClearPreview, ClearScope},
     event::EventKind,
     operation::Operation,
@@ -209,6 +211,45 @@ pub async fn warm(
     request: &Request,
 ) -> Result<Operation, ActionError> {
     warmup::start(console, target, strategy, request).await
+}
+
+/// What creating an advised index would do.
+///
+/// # Errors
+/// No such target, or no such suggestion.
+pub fn preview_index(console: &Console, target: &TargetId, id: &str) -> Result<ApplyPreview, ActionError> {
+    Ok(advisor::preview(&console.advisor.advice(target, id)?))
+}
+
+/// Creates an advised index without blocking readers or writers, and answers its operation as queued. Cancelled or failed,
+/// it removes the invalid index that PostgreSQL leaves behind. Afterwards what it brings is measured.
+///
+/// # Errors
+/// No such target or suggestion; it was created already, or another is being created ([`ActionError::Conflict`]); or too
+/// many operations wait.
+pub async fn create_index(
+    console: &Arc<Console>,
+    target: &TargetId,
+    id: &str,
+    request: &Request,
+) -> Result<Operation, ActionError> {
+    advisor::start(console, target, id, request).await
+}
+
+/// Indexes without scans, and which of the strict rules each meets. Reads the catalogue.
+///
+/// # Errors
+/// No such target, or it does not answer.
+pub async fn unused_indexes(console: &Console, target: &TargetId) -> Result<UnusedReport, ActionError> {
+    advisor::unused(&reset::slot(console, target)?.target, console.clock.now()).await
+}
+
+/// Indexes that another one repeats. Reads the catalogue.
+///
+/// # Errors
+/// No such target, or it does not answer.
+pub async fn duplicate_indexes(console: &Console, target: &TargetId) -> Result<DuplicateReport, ActionError> {
+    advisor::duplicates(&reset::slot(console, target)?.target).await
 }
 
 /// When pg_stat_statements of a target was last reset, as the timeline tells. The server does not tell for one database

@@ -17,6 +17,7 @@ mod redis;
 mod tags;
 mod work;
 
+pub(crate) use literals::redact;
 pub(crate) use postgres::vacuum_threshold;
 pub use process::ProcessCollector;
 pub use pulse::{Heartbeat, Pulse};

@@ -2,6 +2,7 @@
 
 use super::{feed::Feed, process::SharedProcess, reach::ReachTracker, slot::Slot};
 use crate::{
+    advisor::Advisor,
     cache::Cache,
     clock::Clock,
     collect::{
@@ -40,6 +41,7 @@ pub(crate) struct Readers {
     pub history: Arc<History>,
     pub moments: Arc<Moments>,
     pub statements: Arc<StatementLog>,
+    pub advisor: Arc<Advisor>,
     pub process: Arc<SharedProcess>,
 }
 
@@ -247,6 +249,7 @@ impl Watch {
         self.readers.history.observe(&observation.sample);
         self.readers.moments.observe(&observation);
         self.readers.statements.observe(&observation);
+        self.readers.advisor.observe(&observation);
         for event in std::mem::take(&mut observation.events) {
             if !self.is_own_reset(&event) {
                 self.mark(Some(event));

@@ -396,6 +396,30 @@ pub struct ShareOpenings {
     pub last_at: Timestamp,
 }
 
+/// A plan of a statement under its shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanRow {
+    /// Its shape.
+    pub fingerprint: String,
+    /// When it was seen first.
+    pub first_at: Timestamp,
+    /// When it was seen last.
+    pub last_at: Timestamp,
+    /// The plan as JSON.
+    pub body: String,
+}
+
+/// What became of an advice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdviceRow {
+    /// Which.
+    pub id: String,
+    /// When it was last looked at.
+    pub at: Timestamp,
+    /// The advice as JSON.
+    pub body: String,
+}
+
 /// The state store. All methods are safe to cancel: each is one statement or one transaction.
 #[async_trait]
 pub trait StateStore: Send + Sync + 'static {
@@ -561,6 +585,15 @@ pub trait StateStore: Send + Sync + 'static {
     async fn note_table_sizes(&self, target: &TargetId, sizes: &[TableSize]) -> Result<(), StoreError>;
     /// The oldest noted size of each table since a moment, at most 5,000.
     async fn table_sizes(&self, target: &TargetId, since: Timestamp) -> Result<Vec<TableSize>, StoreError>;
+    /// Keeps a plan of a statement under its shape; answers the shape that it had last. At most 10 shapes a statement and
+    /// 2,000 plans a target; the ones not seen for longest give way.
+    async fn save_plan(&self, target: &TargetId, query_id: i64, plan: &PlanRow) -> Result<Option<String>, StoreError>;
+    /// The plans of a statement, newest first, at most 10.
+    async fn plans(&self, target: &TargetId, query_id: i64) -> Result<Vec<PlanRow>, StoreError>;
+    /// Keeps advices, all or none; at most 200 a target, the newest.
+    async fn save_advice(&self, target: &TargetId, rows: &[AdviceRow]) -> Result<(), StoreError>;
+    /// The advices of a target, newest first, at most 200.
+    async fn advice(&self, target: &TargetId) -> Result<Vec<AdviceRow>, StoreError>;
 
     /// Stores an operation, new or moved.
     async fn save_operation(&self, operation: &Operation) -> Result<(), StoreError>;

@@ -6,6 +6,7 @@ use headroom_engine::{
     collect::CollectSettings,
     console::{Console, ConsoleConfig},
     health::HealthSettings,
+    plans::PlanSettings,
     pool::PoolProfile,
     store::{self, Retention},
     target::{CapacityLimits, TargetConfig},
@@ -49,6 +50,7 @@ pub fn config(targets: &[(&str, String, Option<String>)]) -> ConsoleConfig {
         cache: CacheSettings::default(),
         datasets: Vec::new(),
         warmup: WarmupSettings::default(),
+        plans: PlanSettings::default(),
     }
 }
 

@@ -13,6 +13,7 @@ use headroom_engine::{
     collect::CollectSettings,
     console::{Console, ConsoleConfig},
     health::HealthSettings,
+    plans::PlanSettings,
     pool::PoolProfile,
     store::{self, Retention},
     target::{CapacityLimits, TargetConfig},
@@ -44,6 +45,7 @@ async fn console(url: String) -> Arc<Console> {
         cache: CacheSettings::default(),
         datasets: Vec::new(),
         warmup: WarmupSettings::default(),
+        plans: PlanSettings::default(),
     };
     let store = store::open("sqlite::memory:").await.unwrap();
     Console::start(config, store, Clock::system()).await.unwrap()

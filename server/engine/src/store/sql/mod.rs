@@ -11,15 +11,16 @@ mod lease;
 mod locks;
 mod moments;
 mod operations;
+mod plans;
 mod shares;
 mod statements;
 mod table_sizes;
 mod upkeep;
 
 use super::{
-    AuditRow, Brought, EventQuery, Grid, HistoryStart, HotKey, MinuteRow, MomentRow, MomentsSize, NewAudit, NewImport,
-    Retention, Rows, ShareOpenings, SlotRow, Staged, StateStore, StatementText, StoreError, StoredLock, StoredSession,
-    TableSize, Tally, Token, Upkeep, User,
+    AdviceRow, AuditRow, Brought, EventQuery, Grid, HistoryStart, HotKey, MinuteRow, MomentRow, MomentsSize, NewAudit,
+    NewImport, PlanRow, Retention, Rows, ShareOpenings, SlotRow, Staged, StateStore, StatementText, StoreError,
+    StoredLock, StoredSession, TableSize, Tally, Token, Upkeep, User,
     database::{Database, Query, Row},
 };
 use async_trait::async_trait;
@@ -324,6 +325,22 @@ impl StateStore for SqlStore {
 
     async fn table_sizes(&self, target: &TargetId, since: Timestamp) -> Result<Vec<TableSize>, StoreError> {
         table_sizes::oldest(&self.database, target, since).await
+    }
+
+    async fn save_plan(&self, target: &TargetId, query_id: i64, plan: &PlanRow) -> Result<Option<String>, StoreError> {
+        plans::save(&self.database, target, query_id, plan).await
+    }
+
+    async fn plans(&self, target: &TargetId, query_id: i64) -> Result<Vec<PlanRow>, StoreError> {
+        plans::list(&self.database, target, query_id).await
+    }
+
+    async fn save_advice(&self, target: &TargetId, rows: &[AdviceRow]) -> Result<(), StoreError> {
+        plans::save_advice(&self.database, target, rows).await
+    }
+
+    async fn advice(&self, target: &TargetId) -> Result<Vec<AdviceRow>, StoreError> {
+        plans::advice(&self.database, target).await
     }
 
     async fn save_operation(&self, operation: &Operation) -> Result<(), StoreError> {

@@ -25,6 +25,7 @@ pub async fn prune(database: &Database, now: Timestamp, retention: Retention) ->
         (OLD_AUDIT, days_before(now, retention.events_days)),
         (OLD_OPERATIONS, days_before(now, retention.events_days)),
         (OLD_TABLE_SIZES, days_before(now, TABLE_SIZES_DAYS)),
+        (OLD_PLANS, days_before(now, retention.events_days)),
         (ENDED_SHARES, days_before(now, SHARE_REMEMBERED_DAYS)),
     ] {
         let query = Query::new(sql).bind(cutoff).bind(i64::try_from(ROWS_A_ROUND).unwrap_or(i64::MAX));
@@ -93,7 +94,7 @@ async fn bite(
 }
 
 /// Tables that grow, those of history first.
-const COUNTS: [(&str, &str); 10] = [
+const COUNTS: [(&str, &str); 11] = [
     ("minutes", "SELECT count(*) FROM minutes"),
     ("hours", "SELECT count(*) FROM hours"),
     ("imported_minutes", "SELECT count(*) FROM imported_minutes"),
@@ -104,6 +105,7 @@ const COUNTS: [(&str, &str); 10] = [
     ("events", "SELECT count(*) FROM events"),
     ("audit", "SELECT count(*) FROM audit"),
     ("operations", "SELECT count(*) FROM operations"),
+    ("plans", "SELECT count(*) FROM plans"),
 ];
 
 pub async fn row_counts(database: &Database) -> Result<Vec<(&'static str, u64)>, StoreError> {
@@ -128,6 +130,8 @@ const OLD_OPERATIONS: &str =
 /// A day of one target is some hundred rows.
 const OLD_TABLE_SIZES: &str = "DELETE FROM table_sizes WHERE at < $1 \
      AND day IN (SELECT DISTINCT day FROM table_sizes WHERE at < $1 ORDER BY day LIMIT $2)";
+const OLD_PLANS: &str = "DELETE FROM plans WHERE (target, query_id, fingerprint) IN \
+     (SELECT target, query_id, fingerprint FROM plans WHERE last_at < $1 LIMIT $2)";
 const ENDED_SHARES: &str = "DELETE FROM shares WHERE id IN \
      (SELECT id FROM shares WHERE expires_at < $1 OR revoked_at < $1 LIMIT $2)";
 

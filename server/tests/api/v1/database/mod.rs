@@ -1,4 +1,5 @@
 //! `/database`.
 
+mod indexes;
 mod statements;
 mod tables;

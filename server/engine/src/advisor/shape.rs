@@ -1,0 +1,472 @@
+//! What a statement asks of its tables: which columns it compares, how, and in which order it wants its rows.
+
+use super::catalog::{Catalog, Table};
+use sqlparser::ast::{
+    BinaryOperator, Expr, FromTable, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
+    JoinConstraint, JoinOperator, LimitClause, ObjectName, OrderByKind, Query, Select, SetExpr, Statement, TableFactor,
+    TableWithJoins, UnaryOperator, UpdateTableFromKind, Value, Visit, Visitor, visit_relations,
+};
+use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc};
+
+/// Deepest chain of AND that is followed.
+const MAX_CONJUNCTS: usize = 200;
+/// Most uses of tables taken from a statement.
+const MAX_USES: usize = 20;
+
+/// Something that an index can be over.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// A column.
+    Column(String),
+    /// A function of one column: its name, folded, and the column.
+    Call(String, String),
+}
+
+/// How rows are ordered by a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ordered {
+    pub key: Key,
+    pub descending: bool,
+    pub nulls_first: Option<bool>,
+}
+
+/// A condition that holds for any parameters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fixed {
+    /// `column IS NULL` or `IS NOT NULL`.
+    Null { column: String, is_null: bool },
+    /// A column of type boolean, or its opposite.
+    Flag { column: String, is_true: bool },
+}
+
+/// What a statement asks of one table in one place.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Use {
+    pub table: u32,
+    /// Compared for equality with values.
+    pub equal: BTreeSet<Key>,
+    /// Compared for equality with other tables.
+    pub joined: BTreeSet<Key>,
+    pub ranges: BTreeSet<Key>,
+    pub fixed: BTreeSet<Fixed>,
+    /// Columns searched for what they contain: `@>`, `?`, `&&`, `@@`, with the operator.
+    pub contains: BTreeSet<(String, String)>,
+    /// Columns compared by LIKE, ILIKE or a regular expression.
+    pub patterns: BTreeSet<Key>,
+    pub order: Vec<Ordered>,
+    pub has_limit: bool,
+    /// Conditions that no index can be advised for, and why.
+    pub unknown: BTreeSet<String>,
+}
+
+impl Use {
+    fn is_empty(&self) -> bool {
+        let Use { equal, joined, ranges, contains, patterns, order, fixed, unknown, .. } = self;
+        let keys = equal.is_empty() && joined.is_empty() && ranges.is_empty() && patterns.is_empty();
+        keys && contains.is_empty() && order.is_empty() && fixed.is_empty() && unknown.is_empty()
+    }
+}
+
+/// The names of the tables that a statement reads, without those that it makes itself (WITH).
+pub fn relations(statement: &Statement) -> BTreeSet<Vec<String>> {
+    let mut names = BTreeSet::new();
+    let _never_broken = visit_relations(statement, |name| {
+        if let Some(parts) = parts(name) {
+            names.insert(parts);
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    struct Made(BTreeSet<String>);
+    impl Visitor for Made {
+        type Break = ();
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+            for table in query.with.iter().flat_map(|with| &with.cte_tables) {
+                self.0.insert(folded(&table.alias.name));
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut made = Made(BTreeSet::new());
+    let _never_broken = statement.visit(&mut made);
+    names.retain(|parts| !(parts.len() == 1 && made.0.contains(&parts[0])));
+    names
+}
+
+/// As PostgreSQL folds names.
+fn folded(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.replace("\"\"", "\"") } else { ident.value.to_lowercase() }
+}
+
+fn parts(name: &ObjectName) -> Option<Vec<String>> {
+    let parts: Option<Vec<String>> = name.0.iter().map(|part| part.as_ident().map(folded)).collect();
+    parts.filter(|parts| (1..=2).contains(&parts.len()))
+}
+
+/// What a statement asks of the tables of the catalogue.
+pub fn uses(statement: &Statement, catalog: &Catalog) -> Vec<Use> {
+    let mut walk = Walk { catalog, uses: Vec::new() };
+    match statement {
+        Statement::Update(update) => {
+            let mut from = vec![&update.table];
+            if let Some(UpdateTableFromKind::BeforeSet(tables) | UpdateTableFromKind::AfterSet(tables)) = &update.from {
+                from.extend(tables);
+            }
+            walk.block(&from, update.selection.as_ref(), &[], false);
+        }
+        Statement::Delete(delete) => {
+            let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+            let from: Vec<&TableWithJoins> = from.iter().chain(delete.using.iter().flatten()).collect();
+            walk.block(&from, delete.selection.as_ref(), &[], false);
+        }
+        _ => {}
+    }
+    let _never_broken = statement.visit(&mut walk);
+    walk.uses.retain(|found| !found.is_empty());
+    walk.uses.truncate(MAX_USES);
+    walk.uses
+}
+
+struct Walk<'a> {
+    catalog: &'a Catalog,
+    uses: Vec<Use>,
+}
+
+impl Visitor for Walk<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let has_limit = query.fetch.is_some()
+            || matches!(&query.limit_clause, Some(LimitClause::LimitOffset { limit: Some(_), .. }));
+        let order = match query.order_by.as_ref().map(|order| &order.kind) {
+            Some(OrderByKind::Expressions(order)) => order.as_slice(),
+            _ => &[],
+        };
+        self.body(&query.body, order, has_limit);
+        ControlFlow::Continue(())
+    }
+}
+
+/// A table in scope, by the name that the statement gives it.
+struct InScope {
+    name: String,
+    table: Option<Arc<Table>>,
+    at: usize,
+}
+
+impl Walk<'_> {
+    fn body(&mut self, body: &SetExpr, order: &[sqlparser::ast::OrderByExpr], has_limit: bool) {
+        match body {
+            SetExpr::Select(select) => self.select(select, order, has_limit),
+            SetExpr::SetOperation { left, right, .. } => {
+                self.body(left, &[], false);
+                self.body(right, &[], false);
+            }
+            _ => {}
+        }
+    }
+
+    fn select(&mut self, select: &Select, order: &[sqlparser::ast::OrderByExpr], has_limit: bool) {
+        let from: Vec<&TableWithJoins> = select.from.iter().collect();
+        let is_grouped = match &select.group_by {
+            GroupByExpr::All(_) => true,
+            GroupByExpr::Expressions(keys, _) => !keys.is_empty(),
+        };
+        let order = if is_grouped || select.distinct.is_some() { &[] } else { order };
+        self.block(&from, select.selection.as_ref(), order, has_limit);
+    }
+
+    fn block(
+        &mut self,
+        from: &[&TableWithJoins],
+        selection: Option<&Expr>,
+        order: &[sqlparser::ast::OrderByExpr],
+        has_limit: bool,
+    ) {
+        let mut scope: Vec<InScope> = Vec::new();
+        let mut conditions: Vec<&Expr> = selection.into_iter().collect();
+        for tree in from {
+            self.factor(&tree.relation, &mut scope);
+            for join in &tree.joins {
+                self.factor(&join.relation, &mut scope);
+                if let Some(JoinConstraint::On(condition)) = constraint(&join.join_operator) {
+                    conditions.push(condition);
+                }
+                if let Some(JoinConstraint::Using(columns)) = constraint(&join.join_operator) {
+                    for column in columns.iter().filter_map(parts).filter_map(|parts| parts.into_iter().next()) {
+                        for table in scope.iter().filter(|entry| entry.table.is_some()) {
+                            self.uses[table.at].joined.insert(Key::Column(column.clone()));
+                        }
+                    }
+                }
+            }
+        }
+        let mut conjuncts = Vec::new();
+        conditions.into_iter().for_each(|condition| split(condition, &mut conjuncts));
+        for conjunct in conjuncts {
+            self.conjunct(conjunct, &scope);
+        }
+        self.order(order, &scope, has_limit);
+    }
+
+    fn factor(&mut self, factor: &TableFactor, scope: &mut Vec<InScope>) {
+        match factor {
+            TableFactor::Table { name, alias, args: None, .. } => {
+                let Some(parts) = parts(name) else { return };
+                let table = self.catalog.by_name(&parts);
+                let name = alias.as_ref().map(|alias| folded(&alias.name)).or_else(|| parts.last().cloned());
+                if let Some(table) = &table {
+                    self.uses.push(Use { table: table.oid, ..Use::default() });
+                }
+                scope.push(InScope { name: name.unwrap_or_default(), table, at: self.uses.len().saturating_sub(1) });
+            }
+            TableFactor::NestedJoin { table_with_joins, .. } => {
+                self.factor(&table_with_joins.relation, scope);
+                for join in &table_with_joins.joins {
+                    self.factor(&join.relation, scope);
+                }
+            }
+            // Its columns may bear any name.
+            other => {
+                let name = match other {
+                    TableFactor::Derived { alias: Some(alias), .. }
+                    | TableFactor::Function { alias: Some(alias), .. } => folded(&alias.name),
+                    _ => String::new(),
+                };
+                scope.push(InScope { name, table: None, at: 0 });
+            }
+        }
+    }
+
+    /// The table and column that an expression is.
+    fn column(&self, expr: &Expr, scope: &[InScope]) -> Option<(usize, String)> {
+        let (qualifier, column) = match expr {
+            Expr::Identifier(ident) => (None, folded(ident)),
+            Expr::CompoundIdentifier(idents) => {
+                let [.., qualifier, column] = idents.as_slice() else { return None };
+                (Some(folded(qualifier)), folded(column))
+            }
+            Expr::Nested(inner) => return self.column(inner, scope),
+            _ => return None,
+        };
+        let has = |entry: &&InScope| entry.table.as_ref().is_some_and(|table| table.column(&column).is_some());
+        let mut found = scope
+            .iter()
+            .filter(|entry| qualifier.as_ref().is_none_or(|qualifier| *qualifier == entry.name))
+            .filter(has);
+        let entry = found.next()?;
+        found.next().is_none().then_some((entry.at, column))
+    }
+
+    /// The table and key that an expression is.
+    fn key(&self, expr: &Expr, scope: &[InScope]) -> Option<(usize, Key)> {
+        match expr {
+            Expr::Nested(inner) => self.key(inner, scope),
+            Expr::Function(function) => self.call(function, scope),
+            _ => self.column(expr, scope).map(|(at, column)| (at, Key::Column(column))),
+        }
+    }
+
+    /// `lower(column)`: a function of one column and nothing else.
+    fn call(&self, function: &Function, scope: &[InScope]) -> Option<(usize, Key)> {
+        let name = parts(&function.name)?.pop()?;
+        let FunctionArguments::List(list) = &function.args else { return None };
+        let [FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))] = list.args.as_slice() else { return None };
+        let plain = function.over.is_none() && function.filter.is_none() && list.clauses.is_empty();
+        let (at, column) = self.column(argument, scope).filter(|_| plain)?;
+        Some((at, Key::Call(name, column)))
+    }
+
+    fn conjunct(&mut self, expr: &Expr, scope: &[InScope]) {
+        match expr {
+            Expr::BinaryOp { left, op, right } => {
+                self.comparison(left, op, right, scope);
+                if let Some(flipped) = flipped(op) {
+                    self.comparison(right, &flipped, left, scope);
+                }
+            }
+            Expr::InList { expr, negated: false, .. } => self.equal(expr, scope),
+            Expr::InSubquery { expr, negated: false, .. } => {
+                if let Some((at, key)) = self.key(expr, scope) {
+                    self.uses[at].joined.insert(key);
+                }
+            }
+            Expr::AnyOp { left, compare_op: BinaryOperator::Eq, .. } => self.equal(left, scope),
+            Expr::Between { expr, negated: false, .. } => {
+                if let Some((at, key)) = self.key(expr, scope) {
+                    self.uses[at].ranges.insert(key);
+                }
+            }
+            Expr::IsNull(inner) | Expr::IsNotNull(inner) => {
+                let is_null = matches!(expr, Expr::IsNull(_));
+                if let Some((at, column)) = self.column(inner, scope) {
+                    self.uses[at].fixed.insert(Fixed::Null { column, is_null });
+                }
+            }
+            Expr::IsTrue(inner) => self.flag(inner, true, scope),
+            Expr::IsFalse(inner) => self.flag(inner, false, scope),
+            Expr::UnaryOp { op: UnaryOperator::Not, expr } => self.flag(expr, false, scope),
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => self.flag(expr, true, scope),
+            Expr::Like { expr, negated: false, .. } | Expr::ILike { expr, negated: false, .. } => {
+                self.pattern(expr, scope);
+            }
+            _ => {}
+        }
+    }
+
+    fn comparison(&mut self, left: &Expr, op: &BinaryOperator, right: &Expr, scope: &[InScope]) {
+        use BinaryOperator as Op;
+        match op {
+            Op::Eq => match (self.key(left, scope), self.key(right, scope)) {
+                (Some((at, key)), Some((other, _))) if at != other => {
+                    self.uses[at].joined.insert(key);
+                }
+                // Two columns of one row: nothing to look up.
+                (Some(_), Some(_)) => {}
+                _ => self.equal(left, scope),
+            },
+            Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => {
+                if let Some((at, key)) = self.key(left, scope)
+                    // A range between two columns of one table bounds neither.
+                    && self.key(right, scope).is_none_or(|(other, _)| other != at)
+                {
+                    self.uses[at].ranges.insert(key);
+                }
+            }
+            Op::AtArrow
+            | Op::ArrowAt
+            | Op::Question
+            | Op::QuestionAnd
+            | Op::QuestionPipe
+            | Op::PGOverlap
+            | Op::AtAt => {
+                if let Some((at, column)) = self.column(left, scope) {
+                    self.uses[at].contains.insert((column, op.to_string()));
+                } else if *op == Op::AtAt
+                    && let Expr::Function(function) = left
+                {
+                    self.parsed_text(function, scope);
+                }
+            }
+            Op::PGRegexMatch | Op::PGRegexIMatch | Op::PGLikeMatch | Op::PGILikeMatch => self.pattern(left, scope),
+            _ => {}
+        }
+    }
+
+    /// `to_tsvector($1, body) @@ …`: which configuration is not known.
+    fn parsed_text(&mut self, function: &Function, scope: &[InScope]) {
+        let FunctionArguments::List(list) = &function.args else { return };
+        for argument in &list.args {
+            if let FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) = argument
+                && let Some((at, column)) = self.column(argument, scope)
+            {
+                self.uses[at].unknown.insert(format!(
+                    "full text search in {column}: its configuration is a constant, which pg_stat_statements shows as $n. \
+                     A stored tsvector column with a GIN index would serve it"
+                ));
+            }
+        }
+    }
+
+    fn equal(&mut self, expr: &Expr, scope: &[InScope]) {
+        if let Some((at, key)) = self.key(expr, scope) {
+            self.uses[at].equal.insert(key);
+        } else if let Expr::BinaryOp { left, op: BinaryOperator::LongArrow | BinaryOperator::Arrow, .. } = strip(expr)
+            && let Some((at, column)) = self.column(left, scope)
+        {
+            self.uses[at].unknown.insert(format!(
+                "a field of {column}: its name is a constant, which pg_stat_statements shows as $n. Where the field is \
+                 known, an index over ({column} ->> 'field') serves it"
+            ));
+        } else if let Expr::Function(function) = strip(expr)
+            && let FunctionArguments::List(list) = &function.args
+        {
+            for argument in &list.args {
+                if let FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) = argument
+                    && let Some((at, column)) = self.column(argument, scope)
+                {
+                    self.uses[at].unknown.insert(format!(
+                        "an expression over {column}: it has constants, which pg_stat_statements shows as $n"
+                    ));
+                }
+            }
+        }
+    }
+
+    fn flag(&mut self, expr: &Expr, is_true: bool, scope: &[InScope]) {
+        if let Some((at, column)) = self.column(expr, scope) {
+            self.uses[at].fixed.insert(Fixed::Flag { column, is_true });
+        }
+    }
+
+    fn pattern(&mut self, expr: &Expr, scope: &[InScope]) {
+        if let Some((at, key)) = self.key(expr, scope) {
+            self.uses[at].patterns.insert(key);
+        }
+    }
+
+    fn order(&mut self, order: &[sqlparser::ast::OrderByExpr], scope: &[InScope], has_limit: bool) {
+        let keys: Option<Vec<(usize, Ordered)>> = order
+            .iter()
+            .map(|by| {
+                let (at, key) = self.key(&by.expr, scope)?;
+                let descending = by.options.asc == Some(false);
+                Some((at, Ordered { key, descending, nulls_first: by.options.nulls_first }))
+            })
+            .collect();
+        let Some(keys) = keys.filter(|keys| !keys.is_empty()) else { return };
+        let at = keys[0].0;
+        // An index gives the order of one table alone.
+        if keys.iter().all(|(other, _)| *other == at) {
+            self.uses[at].order = keys.into_iter().map(|(_, ordered)| ordered).collect();
+            self.uses[at].has_limit = has_limit;
+        }
+    }
+}
+
+fn strip(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Nested(inner) => strip(inner),
+        other => other,
+    }
+}
+
+fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
+    match operator {
+        JoinOperator::Join(constraint)
+        | JoinOperator::Inner(constraint)
+        | JoinOperator::Left(constraint)
+        | JoinOperator::LeftOuter(constraint)
+        | JoinOperator::Right(constraint)
+        | JoinOperator::RightOuter(constraint)
+        | JoinOperator::FullOuter(constraint) => Some(constraint),
+        _ => None,
+    }
+}
+
+/// The parts of a chain of AND.
+fn split<'a>(expr: &'a Expr, into: &mut Vec<&'a Expr>) {
+    let mut open = vec![expr];
+    while let Some(expr) = open.pop() {
+        match expr {
+            Expr::Nested(inner) => open.push(inner),
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => open.extend([&**left, &**right]),
+            // Nothing of ours: where the optimiser would find it, so does the planner.
+            Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => {}
+            other if into.len() < MAX_CONJUNCTS => into.push(other),
+            _ => return,
+        }
+    }
+}
+
+/// The operator with its sides changed.
+fn flipped(op: &BinaryOperator) -> Option<BinaryOperator> {
+    use BinaryOperator as Op;
+    Some(match op {
+        Op::Eq => Op::Eq,
+        Op::Lt => Op::Gt,
+        Op::LtEq => Op::GtEq,
+        Op::Gt => Op::Lt,
+        Op::GtEq => Op::LtEq,
+        _ => return None,
+    })
+}

@@ -1,0 +1,199 @@
+//! From a statement to candidates, on tables that are made up; the server has its say in `tests/advice.rs`.
+
+use super::{
+    candidates::{self, Candidate, NoCandidate},
+    catalog::{Catalog, Column, Index, Table},
+    shape,
+    workload::{Spent, Workload},
+};
+use crate::plans::{Purpose, screen};
+
+fn column(name: &str, type_name: &str, distinct: f64) -> Column {
+    Column {
+        name: name.into(),
+        type_name: type_name.into(),
+        width: Some(8.0),
+        distinct: Some(distinct),
+        null_fraction: if name == "shipped_at" { 0.9 } else { 0.0 },
+        true_fraction: (type_name == "bool").then_some(0.01),
+    }
+}
+
+fn orders() -> Table {
+    Table {
+        oid: 1,
+        schema: "shop".into(),
+        name: "orders".into(),
+        kind: "r".into(),
+        rows: 250_000.0,
+        pages: 2_000.0,
+        columns: vec![
+            column("id", "int8", 250_000.0),
+            column("customer_id", "int8", 50_000.0),
+            column("status", "text", 4.0),
+            column("total_cents", "int8", 60_000.0),
+            column("created_at", "timestamptz", 240_000.0),
+            column("shipped_at", "timestamptz", 20_000.0),
+            column("is_flagged", "bool", 2.0),
+            column("payload", "jsonb", 1_000.0),
+            column("tags", "_text", 100.0),
+            column("note", "text", 1_000.0),
+        ],
+        indexes: vec![Index {
+            name: "orders_pkey".into(),
+            method: "btree".into(),
+            keys: vec!["id".into()],
+            is_partial: false,
+        }],
+        writes: 100.0,
+        counted_hours: Some(1.0),
+    }
+}
+
+fn items() -> Table {
+    Table {
+        oid: 2,
+        name: "items".into(),
+        columns: vec![column("order_id", "int8", 200_000.0)],
+        indexes: vec![],
+        ..orders()
+    }
+}
+
+fn advised(sql: &str, tables: Vec<Table>) -> (Vec<Candidate>, Vec<NoCandidate>) {
+    let catalog = Catalog::of(tables);
+    let screened = screen(sql, Purpose::Plan).unwrap_or_else(|refusal| panic!("{sql}: {refusal}"));
+    let (mut made, mut refused) = (Vec::new(), Vec::new());
+    for asked in shape::uses(&screened.statement, &catalog) {
+        let (candidates, no) = candidates::of(&asked, &catalog);
+        made.extend(candidates);
+        refused.extend(no);
+    }
+    (made, refused)
+}
+
+fn shown(sql: &str) -> Vec<String> {
+    let mut shown: Vec<String> =
+        advised(sql, vec![orders(), items()]).0.iter().map(|it| format!("{} {}", it.table.name, it.shown())).collect();
+    shown.sort();
+    shown
+}
+
+#[test]
+fn equality_comes_first_then_one_range_then_the_order() {
+    // Five rows are left after the customer: the status is not worth a place.
+    assert_eq!(
+        shown("SELECT id FROM shop.orders WHERE status = $2 AND customer_id = $1 ORDER BY total_cents DESC LIMIT $3"),
+        ["orders (customer_id)", "orders (customer_id, total_cents DESC)"]
+    );
+    assert_eq!(
+        shown("SELECT * FROM orders o WHERE o.status = $1 AND o.created_at >= $2 AND o.total_cents < $3"),
+        ["orders (status)", "orders (status, created_at)"]
+    );
+    assert_eq!(shown("SELECT * FROM orders WHERE created_at > now() - $1::interval"), ["orders (created_at)"]);
+    assert_eq!(shown("SELECT * FROM orders ORDER BY created_at LIMIT 10"), ["orders (created_at)"]);
+    assert!(shown("SELECT * FROM orders ORDER BY created_at").is_empty());
+}
+
+#[test]
+fn every_place_of_a_statement_is_looked_at() {
+    assert_eq!(
+        shown("SELECT count(*) FROM orders o JOIN items i ON i.order_id = o.id WHERE o.customer_id = ANY($1)"),
+        ["items (order_id)", "orders (customer_id)"]
+    );
+    assert_eq!(shown("SELECT 1 WHERE EXISTS (SELECT 1 FROM items WHERE order_id = $1)"), ["items (order_id)"]);
+    assert_eq!(
+        shown("WITH a AS (SELECT * FROM orders WHERE customer_id IN ($1, $2)) SELECT * FROM a"),
+        ["orders (customer_id)"]
+    );
+    assert_eq!(shown("UPDATE orders SET status = $1 WHERE customer_id = $2"), ["orders (customer_id)"]);
+    assert_eq!(shown("DELETE FROM items USING orders o WHERE order_id = o.id"), ["items (order_id)"]);
+    assert_eq!(shown("SELECT * FROM orders WHERE $1 = customer_id"), ["orders (customer_id)"]);
+    assert!(shown("SELECT * FROM orders WHERE customer_id = $1 OR status = $2").is_empty());
+    assert!(shown("INSERT INTO orders (id) VALUES ($1)").is_empty());
+}
+
+#[test]
+fn conditions_that_always_hold_make_partial_indexes() {
+    let found = shown("SELECT * FROM orders WHERE is_flagged AND customer_id = $1");
+    assert_eq!(found, ["orders (customer_id)", "orders (customer_id) WHERE is_flagged"]);
+    assert_eq!(
+        shown("SELECT * FROM orders WHERE shipped_at IS NOT NULL"),
+        ["orders (shipped_at) WHERE shipped_at IS NOT NULL"]
+    );
+    // Nine of ten rows have none: a partial index would hold nearly all.
+    assert!(shown("SELECT * FROM orders WHERE shipped_at IS NULL").is_empty());
+}
+
+#[test]
+fn expressions_contents_and_parts_of_texts() {
+    assert_eq!(shown("SELECT * FROM orders WHERE lower(note) = $1"), ["orders (lower(note))"]);
+    assert_eq!(shown("SELECT * FROM orders WHERE payload @> $1"), ["orders gin (payload jsonb_path_ops)"]);
+    assert_eq!(shown("SELECT * FROM orders WHERE tags && $1"), ["orders gin (tags)"]);
+    let (made, refused) = advised("SELECT * FROM orders WHERE note LIKE $1", vec![orders()]);
+    assert!(made.is_empty() && refused[0].why_not.contains("pg_trgm"), "{refused:?}");
+    let (made, refused) = advised("SELECT * FROM orders WHERE payload ->> $1 = $2", vec![orders()]);
+    assert!(made.is_empty() && refused[0].why_not.contains("shows as $n"), "{refused:?}");
+    let (made, refused) = advised("SELECT * FROM orders WHERE random_thing(note) = $1", vec![orders()]);
+    assert!(made.is_empty() && refused[0].why_not.contains("not immutable"), "{refused:?}");
+}
+
+#[test]
+fn guards_turn_down_and_say_why() {
+    let sql = "SELECT * FROM orders WHERE customer_id = $1";
+    let why = |table: Table| {
+        let (made, refused) = advised(sql, vec![table]);
+        assert!(made.is_empty(), "{made:?}");
+        refused[0].why_not.clone()
+    };
+    assert!(why(Table { rows: 400.0, ..orders() }).contains("400 rows"));
+    assert!(why(Table { rows: -1.0, ..orders() }).contains("ANALYZE"));
+    assert!(why(Table { schema: "pg_catalog".into(), ..orders() }).contains("system"));
+    assert!(why(Table { kind: "p".into(), ..orders() }).contains("partition"));
+    let mut hidden = orders();
+    hidden.columns.iter_mut().for_each(|column| column.distinct = None);
+    assert!(why(hidden).contains("hidden"));
+    let mut wide = orders();
+    wide.columns[1].width = Some(12_000.0);
+    assert!(why(wide).contains("too wide"));
+    let mut has = orders();
+    has.indexes.push(Index {
+        name: "both".into(),
+        method: "btree".into(),
+        keys: vec!["customer_id".into(), "status".into()],
+        is_partial: false,
+    });
+    assert!(why(has).contains("The index both begins"));
+}
+
+#[test]
+fn statements_and_names_are_exact() {
+    let (made, _) = advised("SELECT * FROM orders WHERE customer_id = $1", vec![orders()]);
+    assert_eq!(
+        made[0].create_sql(),
+        r#"CREATE INDEX CONCURRENTLY "orders_customer_id_idx" ON "shop"."orders" ("customer_id");"#
+    );
+    assert_eq!(made[0].drop_sql(), r#"DROP INDEX CONCURRENTLY "shop"."orders_customer_id_idx";"#);
+    let mut taken = orders();
+    taken.indexes.push(Index {
+        name: "orders_customer_id_idx".into(),
+        method: "hash".into(),
+        keys: vec![],
+        is_partial: false,
+    });
+    let (made, _) = advised("SELECT * FROM orders WHERE customer_id = $1", vec![taken]);
+    assert_eq!(made[0].name(), "orders_customer_id_idx2");
+    let mut long = orders();
+    long.columns[1].name = "ü".repeat(40);
+    let (made, _) = advised(&format!("SELECT * FROM orders WHERE {} = $1", "ü".repeat(40)), vec![long]);
+    assert!(made[0].name().len() <= 63 && made[0].name().ends_with("_idx"));
+}
+
+#[test]
+fn what_statements_did_is_counted_within_bounds() {
+    let workload = Workload::default();
+    assert_eq!((workload.hours(), workload.top(10).len()), (0.0, 0));
+    assert_eq!(workload.spent(1), Spent::default());
+    assert_eq!(Spent { calls: 4.0, time_ms: 10.0 }.mean_ms(), Some(2.5));
+    assert_eq!(Spent::default().mean_ms(), None);
+}
