@@ -232,7 +232,7 @@ pub struct FreezeAge {
     pub name: String,
     /// In transactions.
     pub age: i64,
-    /// Share of 2³¹, 0 to 100. At 100 the server accepts no writes.
+    /// Share of 2³¹ of the older of both, 0 to 100. At 100 the server accepts no writes.
     pub percent: f64,
     /// Age of its oldest multixact.
     pub multixact_age: i64,
@@ -255,6 +255,8 @@ pub struct XminHolder {
     pub since: Option<Timestamp>,
     /// What frees it.
     pub remedy: String,
+    /// Whether it holds back tables of this database, not only other databases or the catalogue.
+    pub is_here: bool,
 }
 
 /// Vacuum and freeze of the whole server.
@@ -470,6 +472,8 @@ pub struct Receiver {
     pub heard_at: Option<Timestamp>,
     /// Whether replay is paused.
     pub is_paused: bool,
+    /// Something is received, but the role may not see what.
+    pub is_hidden: bool,
 }
 
 /// Replication of the server.

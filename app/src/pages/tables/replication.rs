@@ -58,6 +58,7 @@ fn Received(receiver: Receiver) -> impl IntoView {
             Some(Band::Excellent),
             format!("{status} from {}", receiver.from.clone().unwrap_or_else(|| "its primary".to_owned())),
         ),
+        None if receiver.is_hidden => (None, "state hidden from this role: GRANT pg_monitor".to_owned()),
         None => (Some(Band::Critical), "receives nothing: it has lost its primary, or reads an archive".to_owned()),
     };
     let heard = receiver.heard_at.map_or_else(|| MISSING.to_owned(), |at| format::moment_seconds(at, now));

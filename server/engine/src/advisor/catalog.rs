@@ -209,7 +209,7 @@ async fn tables(connection: &mut PgConnection, oids: &[i64]) -> sqlx::Result<Vec
         "SELECT /* headroom */ c.oid::int8, n.nspname::text, c.relname::text, c.relkind::text, c.reltuples::float8, \
          c.relpages::float8, \
          coalesce(s.n_tup_ins + s.n_tup_upd - s.n_tup_hot_upd, 0)::float8, \
-         (extract(epoch FROM now() - coalesce(d.stats_reset, pg_postmaster_start_time())) / 3600)::float8 \
+         (extract(epoch FROM now() - d.stats_reset) / 3600)::float8 \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
          LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid \
          LEFT JOIN pg_stat_database d ON d.datname = current_database() \

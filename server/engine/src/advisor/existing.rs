@@ -66,7 +66,7 @@ pub async fn unused(target: &Target, now: Timestamp) -> Result<UnusedReport, Act
                  AND f.conkey[1] = i.indkey[0]), {last} \
              FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid \
              JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_stat_all_indexes s ON s.indexrelid = i.indexrelid \
-             WHERE s.idx_scan = 0 AND c.relkind = 'i' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
+             WHERE s.idx_scan = 0 AND c.relkind = 'i' AND NOT c.relispartition AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
              AND NOT (i.indisunique OR i.indisprimary OR i.indisexclusion OR i.indisreplident) \
              AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype <> 'f') \
              ORDER BY 5 DESC, 1, 3 LIMIT {MOST}"
@@ -204,7 +204,7 @@ pub async fn duplicates(target: &Target) -> Result<DuplicateReport, ActionError>
                  OR EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype <> 'f') \
              FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid \
              JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_am am ON am.oid = c.relam \
-             WHERE i.indisvalid AND c.relkind = 'i' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
+             WHERE i.indisvalid AND c.relkind = 'i' AND NOT c.relispartition AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
              ORDER BY i.indrelid, i.indexrelid LIMIT $1",
         )
         .bind(MOST_COMPARED)

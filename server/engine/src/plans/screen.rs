@@ -17,9 +17,13 @@ use std::{collections::BTreeSet, ops::ControlFlow};
 pub const MAX_TEXT: usize = 20_000;
 /// Most words, signs and values of a text: what bounds the depth of its syntax tree.
 const MAX_TOKENS: usize = 5_000;
+/// Most parameters: PREPARE makes room for as many as the highest number says.
+const MAX_PARAMETERS: usize = 1_000;
 
 /// Functions that are never explained, by the beginning of their name.
 const DENIED_PREFIXES: &[&str] = &[
+    "connectby",
+    "crosstab",
     "dblink",
     "lo_",
     "pg_advisory_",
@@ -83,8 +87,6 @@ const DENIED: &[&str] = &[
     "table_to_xml",
     "ts_stat",
     "txid_current",
-    "crosstab",
-    "connectby",
 ];
 
 /// Whether a function may never be called while planning, whoever owns it.
@@ -120,6 +122,9 @@ pub enum Refusal {
     /// A name hides behind escapes.
     #[error("Names written with Unicode escapes (U&\"…\") are not explained.")]
     HiddenName,
+    /// A constant or a parameter that the parser and the server may read in different ways.
+    #[error("The statement holds a constant or a parameter in a form that is not explained.")]
+    OddValue,
     /// It would run, but is more than reading.
     #[error("Only a plain SELECT is run and measured: {0}")]
     NotMeasured(&'static str),
@@ -153,6 +158,7 @@ pub enum Purpose {
 /// It is not; the refusal says why and repeats nothing but names of functions.
 pub fn screen(text: &str, purpose: Purpose) -> Result<Screened, Refusal> {
     let tokens = tokens(text)?;
+    check_values(&tokens)?;
     let functions = called(&tokens)?;
     let mut statements = Parser::new(&PostgreSqlDialect {})
         .with_tokens_with_locations(tokens.clone())
@@ -204,6 +210,29 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Refusal> {
         return Err(Refusal::TooLong);
     }
     Ok(tokens)
+}
+
+/// Refuses what the server could read as other words than the parser: a constant that goes on in the next one (the server
+/// joins them across lines, escapes included), and a `$` that is neither a parameter nor a whole dollar-quoted constant.
+fn check_values(tokens: &[TokenWithSpan]) -> Result<(), Refusal> {
+    let is_text = |token: &Token| {
+        matches!(
+            token,
+            Token::SingleQuotedString(_)
+                | Token::EscapedStringLiteral(_)
+                | Token::UnicodeStringLiteral(_)
+                | Token::NationalStringLiteral(_)
+                | Token::SingleQuotedByteStringLiteral(_)
+                | Token::HexStringLiteral(_)
+        )
+    };
+    let goes_on = tokens.windows(2).any(|pair| is_text(&pair[0].token) && is_text(&pair[1].token));
+    let is_odd = |token: &Token| match token {
+        Token::Placeholder(_) => parameter(token).is_none_or(|number| number > MAX_PARAMETERS),
+        Token::Word(word) => word.quote_style.is_none() && word.value.contains('$'),
+        _ => false,
+    };
+    if goes_on || tokens.iter().any(|token| is_odd(&token.token)) { Err(Refusal::OddValue) } else { Ok(()) }
 }
 
 /// The number of a parameter.
@@ -324,6 +353,14 @@ mod tests {
         for text in ["", "   ", ";", "-- nothing"] {
             assert_eq!(refused(text), Refusal::Empty, "{text:?}");
         }
+        for text in [
+            "SELECT E'a'\n'\\', ', pg_sleep(10) --'",
+            "SELECT $€$ , ' $€$ , pg_sleep(10), $€$ ' , $€$",
+            "SELECT $268000000",
+        ] {
+            assert_eq!(refused(text), Refusal::OddValue, "{text:?}");
+        }
+        assert_eq!(refused("SELECT * FROM crosstab2('SELECT 1')"), Refusal::Function("crosstab2".into()));
         assert_eq!(refused("SELECT 1; SELECT 2"), Refusal::Several(2));
         assert_eq!(refused("SELECT 1; DROP TABLE t"), Refusal::Several(2));
         for (text, kind) in [

@@ -19,6 +19,8 @@ pub(super) struct Holding {
     pub(super) span: Option<&'static str>,
     /// What for, as its taker says.
     pub(super) purpose: Option<Arc<str>>,
+    /// It is known to take long and has an end of its own: no leak.
+    pub(super) is_long: bool,
     /// Told as a leak.
     pub(super) is_reported: bool,
 }
@@ -30,7 +32,7 @@ pub(super) struct Holders(Mutex<(u64, BTreeMap<u64, Holding>)>);
 impl Holders {
     pub(super) fn add(&self, call_site: &'static Location<'static>, pid: Option<i32>, since: Instant) -> u64 {
         let span = tracing::Span::current().metadata().map(tracing::Metadata::name);
-        let holding = Holding { call_site, since, pid, span, purpose: None, is_reported: false };
+        let holding = Holding { call_site, since, pid, span, purpose: None, is_long: false, is_reported: false };
         let (next, list) = &mut *lock(&self.0);
         let number = *next;
         *next += 1;
@@ -44,6 +46,12 @@ impl Holders {
         }
     }
 
+    pub(super) fn expect_long(&self, number: u64) {
+        if let Some(holding) = lock(&self.0).1.get_mut(&number) {
+            holding.is_long = true;
+        }
+    }
+
     pub(super) fn remove(&self, number: u64) -> Option<Holding> {
         lock(&self.0).1.remove(&number)
     }
@@ -53,14 +61,18 @@ impl Holders {
     }
 
     pub(super) fn held_longer_than(&self, limit: Duration) -> u32 {
-        let leaks = lock(&self.0).1.values().filter(|holding| holding.since.elapsed() > limit).count();
+        let leaks =
+            lock(&self.0).1.values().filter(|holding| !holding.is_long && holding.since.elapsed() > limit).count();
         u32::try_from(leaks).unwrap_or(u32::MAX)
     }
 
     /// Those held longer than `limit` that were not told before.
     pub(super) fn take_leaks(&self, limit: Duration) -> Vec<Holding> {
         let mut list = lock(&self.0);
-        let new = list.1.values_mut().filter(|holding| !holding.is_reported && holding.since.elapsed() > limit);
+        let new = list
+            .1
+            .values_mut()
+            .filter(|holding| !holding.is_long && !holding.is_reported && holding.since.elapsed() > limit);
         new.map(|holding| {
             holding.is_reported = true;
             holding.clone()

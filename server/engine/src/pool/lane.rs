@@ -176,6 +176,10 @@ impl LanePool {
         self.holders.explain(holder, purpose);
     }
 
+    pub(super) fn expect_long(&self, holder: u64) {
+        self.holders.expect_long(holder);
+    }
+
     /// The lease is over: its holder is off the list.
     pub(super) fn let_go(&self, holder: u64) {
         if let Some(holding) = self.holders.remove(holder) {

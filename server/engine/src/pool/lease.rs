@@ -40,6 +40,13 @@ impl Lease {
         self
     }
 
+    /// Says that it is held for work that takes long and has an end of its own, so that it is no leak.
+    #[must_use]
+    pub fn long_work(self) -> Self {
+        self.lane.expect_long(self.holder);
+        self
+    }
+
     /// Process id of the backend, where the server told it: what another session cancels to stop a statement here.
     #[must_use]
     pub fn pid(&self) -> Option<i32> {

@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Row, postgres::PgRow};
 
 /// Finds a table by `schema.table`, else by its name in `public`: compared as text, so that no name needs quoting.
 const FIND: &str = "
-SELECT c.oid::int8 AS oid, n.nspname::text AS schema, c.relname::text AS name, pg_get_userbyid(c.relowner)::text AS owner,
+SELECT /* headroom */ c.oid::int8 AS oid, n.nspname::text AS schema, c.relname::text AS name, pg_get_userbyid(c.relowner)::text AS owner,
     coalesce(c.reloptions, '{}') AS options, age(c.relfrozenxid)::int8 AS freeze_age,
     mxid_age(c.relminmxid)::int8 AS multixact_age,
     coalesce((SELECT max(o.option_value::int8) FROM pg_options_to_table(c.reloptions) o

@@ -54,8 +54,8 @@ pub const PATIENCE: Duration = Duration::from_secs(8);
 /// How long measuring a table takes at most: its statement has 20 s.
 const MEASURE_PATIENCE: Duration = Duration::from_secs(25);
 /// Limit of each of its statements on the server, and of its waits for locks.
-const LIMITS: &str = "BEGIN /* headroom */ READ ONLY; SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '200ms'; \
-     SET LOCAL search_path = pg_catalog";
+const LIMITS: &str = "BEGIN /* headroom */ READ ONLY; SET /* headroom */ LOCAL statement_timeout = '5s'; \
+     SET /* headroom */ LOCAL lock_timeout = '200ms'; SET /* headroom */ LOCAL search_path = pg_catalog";
 /// How long a failure is kept.
 const FAILED_FOR: Duration = Duration::from_secs(2);
 /// How long a look is kept: one that walks through all tables, one that is quick, and one that changes with the configuration.
@@ -337,7 +337,10 @@ impl Site {
                 let server = begun.await.map_err(PoolError::Connect)?;
                 let mut to = Look { lease, server };
                 let found = look(&mut to).await;
-                // The lane ends the transaction when the lease comes back; an error leaves it aborted, which ends it as well.
+                // A rollback would count among the target's own. What failed is ended by the lane when the lease comes back.
+                if found.is_ok() {
+                    sqlx::raw_sql("COMMIT /* headroom */").execute(&mut *to.lease).await.map_err(PoolError::Connect)?;
+                }
                 found.map_err(PoolError::Connect)
             };
             match timeout(patience, pools.statements().time(purpose, work)).await {
@@ -366,7 +369,7 @@ impl Site {
         let code = cause.code().unwrap_or_default().into_owned();
         tracing::warn!(target_id = %self.target.id, purpose, code, "a look at PostgreSQL failed");
         match code.as_str() {
-            "57014" => LookError::Timeout("the statement ran into its time limit of 5 s".to_owned()),
+            "57014" => LookError::Timeout("the statement ran into its time limit".to_owned()),
             "55P03" => LookError::Timeout("a table is locked at the moment; try again".to_owned()),
             "57P01" | "57P02" | "57P03" | "28P01" | "28000" | "3D000" | "53300" => {
                 LookError::Unreachable(self.target.explain(error))

@@ -88,7 +88,7 @@ impl State {
                 format!("GRANT {} TO {role}; -- before version 17 only the owner may", quote_identifier(&owner))
             },
         });
-        let oldest = vacuum::holders(to).await?.into_iter().next();
+        let oldest = vacuum::holders(to).await?.into_iter().find(|holder| holder.is_here);
         // A snapshot of this moment holds nothing back.
         let hindrance = oldest.filter(|holder| holder.age > 1000).map(|holder| {
             format!(
@@ -217,7 +217,7 @@ impl Run {
         let site = self.site()?;
         let pools = &site.target.pools;
         let lease = pools.acquire(Lane::Batch).await.map_err(|error| Failure(site.target.explain(&error)))?;
-        let lease = lease.purpose(&format!("VACUUM of {}", self.before.full_name()));
+        let lease = lease.purpose(&format!("VACUUM of {}", self.before.full_name())).long_work();
         let began = Instant::now();
         context.log(self.before.statement());
         if let Some(hindrance) = &self.before.hindrance {

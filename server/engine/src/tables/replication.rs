@@ -11,13 +11,13 @@ use sqlx::{Row, postgres::PgRow};
 /// An unused slot that keeps more log than this should be looked at.
 const RETAINED_MUCH: f64 = (1u64 << 30) as f64;
 
-/// On a replica the log is written up to where it was received. A standby that has everything is not behind, whatever the last
+/// GREATEST would make 0 of what is not known. On a replica the log is written up to where it was received. A standby that has everything is not behind, whatever the last
 /// measured delay says; `replay_lag` is null on an idle server.
 const STANDBYS: &str = "
 SELECT /* headroom */ coalesce(nullif(r.application_name, ''), r.pid::text) AS name, host(r.client_addr) AS address, r.state,
-    r.sync_state, greatest(pg_wal_lsn_diff(w.lsn, r.sent_lsn), 0)::float8 AS send_lag,
-    greatest(pg_wal_lsn_diff(r.sent_lsn, r.flush_lsn), 0)::float8 AS flush_lag,
-    greatest(pg_wal_lsn_diff(r.flush_lsn, r.replay_lsn), 0)::float8 AS replay_lag,
+    r.sync_state, (SELECT CASE WHEN d < 0 THEN 0 ELSE d END FROM (VALUES (pg_wal_lsn_diff(w.lsn, r.sent_lsn))) v(d))::float8 AS send_lag,
+    (SELECT CASE WHEN d < 0 THEN 0 ELSE d END FROM (VALUES (pg_wal_lsn_diff(r.sent_lsn, r.flush_lsn))) v(d))::float8 AS flush_lag,
+    (SELECT CASE WHEN d < 0 THEN 0 ELSE d END FROM (VALUES (pg_wal_lsn_diff(r.flush_lsn, r.replay_lsn))) v(d))::float8 AS replay_lag,
     (CASE WHEN r.replay_lsn >= w.lsn THEN 0 ELSE extract(epoch FROM r.replay_lag) * 1000 END)::float8 AS replay_ms
 FROM pg_stat_replication r, (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn()
     ELSE pg_current_wal_lsn() END AS lsn) w ORDER BY replay_lag DESC NULLS LAST, name LIMIT 50";
@@ -33,7 +33,9 @@ FROM pg_replication_slots s, (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_
 
 const RECEIVER: &str = "
 SELECT /* headroom */ r.status, r.sender_host || ':' || r.sender_port AS sender,
-    greatest(pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), 0)::float8 AS lag,
+    (SELECT CASE WHEN d < 0 THEN 0 ELSE d END
+        FROM (VALUES (pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()))) v(d))::float8 AS lag,
+    r.pid IS NOT NULL AND r.status IS NULL AS is_hidden,
     floor(extract(epoch FROM r.last_msg_receipt_time) * 1000)::int8 AS heard, pg_is_wal_replay_paused() AS paused
 FROM (SELECT) one LEFT JOIN pg_stat_wal_receiver r ON true";
 
@@ -109,6 +111,7 @@ fn receiver(row: &PgRow) -> sqlx::Result<Receiver> {
         replay_lag_bytes: row.try_get("lag")?,
         heard_at: moment(row, "heard")?,
         is_paused: row.try_get("paused")?,
+        is_hidden: row.try_get("is_hidden")?,
     })
 }
 

@@ -40,8 +40,10 @@ struct Rule {
     check: fn(&Facts, &Setting) -> Finding,
 }
 
+/// What sessions begin with: this one has limits of its own.
 const SQL: &str = "
-SELECT /* headroom */ s.name, s.setting, current_setting(s.name) AS shown, s.pending_restart,
+SELECT /* headroom */ s.name, s.reset_val AS setting,
+    CASE WHEN s.source = 'session' THEN concat_ws(' ', s.reset_val, s.unit) ELSE current_setting(s.name) END AS shown, s.pending_restart,
     (SELECT pg_database_size(current_database())::float8) AS bytes, (SELECT count(*) FROM pg_replication_slots) AS slots
 FROM pg_settings s WHERE s.name = ANY($1) OR s.pending_restart";
 const CHECKPOINTER: &str =

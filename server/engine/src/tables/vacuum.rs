@@ -36,21 +36,22 @@ SELECT /* headroom */ * FROM (
     SELECT 'session' AS kind, a.pid::text AS name,
         concat_ws(', ', a.usename, nullif(a.application_name, ''), a.datname, coalesce(a.state, a.backend_type)) AS detail,
         age(a.backend_xmin)::int8 AS age, floor(extract(epoch FROM a.xact_start) * 1000)::int8 AS since,
-        a.backend_start::text AS mark
+        a.backend_start::text AS mark, coalesce(a.datname = current_database(), true) AS is_here
     FROM pg_stat_activity a
     WHERE a.backend_xmin IS NOT NULL AND a.pid <> pg_backend_pid()
         AND a.backend_type NOT IN ('walsender', 'autovacuum worker')
     UNION ALL
     SELECT 'prepared transaction', p.gid, concat_ws(', ', p.owner, p.database), age(p.transaction)::int8,
-        floor(extract(epoch FROM p.prepared) * 1000)::int8, NULL
+        floor(extract(epoch FROM p.prepared) * 1000)::int8, NULL, p.database = current_database()
     FROM pg_prepared_xacts p
     UNION ALL
     SELECT 'replication slot', s.slot_name, concat_ws(', ', s.slot_type, s.plugin, CASE WHEN s.active THEN 'in use' ELSE 'not in use' END),
-        greatest(age(s.xmin), age(s.catalog_xmin))::int8, NULL, CASE WHEN s.active THEN 'active' END
+        greatest(age(s.xmin), age(s.catalog_xmin))::int8, NULL, CASE WHEN s.active THEN 'active' END,
+        s.xmin IS NOT NULL
     FROM pg_replication_slots s WHERE s.xmin IS NOT NULL OR s.catalog_xmin IS NOT NULL
     UNION ALL
     SELECT 'standby', coalesce(nullif(r.application_name, ''), r.pid::text), concat_ws(', ', r.usename, host(r.client_addr)),
-        age(r.backend_xmin)::int8, NULL, NULL
+        age(r.backend_xmin)::int8, NULL, NULL, true
     FROM pg_stat_replication r WHERE r.backend_xmin IS NOT NULL) h
 ORDER BY age DESC NULLS LAST LIMIT 20";
 
@@ -102,10 +103,10 @@ fn progress(row: &PgRow) -> sqlx::Result<VacuumProgress> {
 }
 
 fn age(row: &PgRow) -> sqlx::Result<FreezeAge> {
-    let age: i64 = row.try_get("age")?;
+    let (age, multixact_age): (i64, i64) = (row.try_get("age")?, row.try_get("multixacts")?);
     #[expect(clippy::cast_precision_loss, reason = "below 2³²")]
-    let percent = 100.0 * age as f64 / SPACE;
-    Ok(FreezeAge { name: row.try_get("name")?, age, percent, multixact_age: row.try_get("multixacts")? })
+    let percent = 100.0 * age.max(multixact_age) as f64 / SPACE;
+    Ok(FreezeAge { name: row.try_get("name")?, age, percent, multixact_age })
 }
 
 fn holder(row: &PgRow) -> sqlx::Result<XminHolder> {
@@ -135,5 +136,6 @@ fn holder(row: &PgRow) -> sqlx::Result<XminHolder> {
         age: row.try_get::<Option<i64>, _>("age")?.unwrap_or(0),
         since: moment(row, "since")?,
         remedy,
+        is_here: row.try_get("is_here")?,
     })
 }

@@ -47,9 +47,10 @@ pub(super) struct Spent {
 }
 
 impl Detail {
-    /// Whether the next reading takes all counters.
+    /// Whether the next reading takes all counters: at least each minute, which is what their history is made of.
     pub(super) fn is_due(&self, heavy_every: Duration) -> bool {
-        self.last.as_ref().is_none_or(|last| last.rows.len() <= FEW || last.taken.elapsed() >= heavy_every)
+        let every = heavy_every.min(Duration::from_secs(60));
+        self.last.as_ref().is_none_or(|last| last.rows.len() <= FEW || last.taken.elapsed() >= every)
     }
 
     /// Takes the next reading; answers what was added since the last one that had all counters.
@@ -116,6 +117,10 @@ impl Statements {
             if !key.nested {
                 calls += delta.calls;
                 time_ms += delta.time_ms;
+            }
+            // Whose a new statement is becomes known within seconds; until then it is in the totals alone.
+            if !self.own.contains_key(key) {
+                continue;
             }
             let sum = by_id.entry(key.query_id).or_insert_with(|| Sum { work: Work::ZERO, users: HashMap::new() });
             sum.work.add(&work);
