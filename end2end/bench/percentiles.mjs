@@ -24,7 +24,7 @@ const SCENARIOS = [
   {
     name: "a range of an index, 1,000 to 40,000 rows",
     find: "FROM pgbench_accounts WHERE bid = ",
-    script: `\\set n random(1000, 40000)\n\\set a random(1, ${ROWS} - :n)\nSELECT sum(abalance) FROM pgbench_accounts WHERE bid = 1 AND aid BETWEEN :a AND :a + :n;\n`,
+    script: `\\set n random(1000, 40000)\n\\set a random(1, ${ROWS} - :n)\n\\set b :a + :n\nSELECT sum(abalance) FROM pgbench_accounts WHERE bid = 1 AND aid BETWEEN :a AND :b;\n`,
   },
   {
     name: "exponential times",
