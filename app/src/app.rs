@@ -3,9 +3,9 @@
 use crate::{
     layout::Framed,
     pages::{
-        CachePage, CapacityPage, ConfirmClear, ConfirmIndex, ConfirmOptimize, ConfirmReset, ConfirmShare, ConfirmWarm,
-        IndexesPage, LoginPage, Missing, OverviewPage, QueriesPage, SettingsPage, SharedPage, StatementPage,
-        TablesPage, TrendsPage,
+        CachePage, CapacityPage, ConfirmClear, ConfirmIndex, ConfirmOptimize, ConfirmReset, ConfirmSession,
+        ConfirmShare, ConfirmWarm, ConnectionsPage, IndexesPage, LocksPage, LoginPage, Missing, OverviewPage,
+        QueriesPage, SettingsPage, SharedPage, StatementPage, TablesPage, TrendsPage,
     },
 };
 use leptos::prelude::*;
@@ -46,6 +46,8 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/queries") view={Lazy::<QueriesPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/queries/:queryid") view={Lazy::<StatementPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/tables") view={Lazy::<TablesPage>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/connections") view={Lazy::<ConnectionsPage>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/locks") view={Lazy::<LocksPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/cache") view={Lazy::<CachePage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/capacity") view={Lazy::<CapacityPage>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/indexes") view={Lazy::<IndexesPage>::new()} ssr=SsrMode::Async/>
@@ -54,6 +56,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/confirm/optimize") view={Lazy::<ConfirmOptimize>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/index") view={Lazy::<ConfirmIndex>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/reset") view={Lazy::<ConfirmReset>::new()} ssr=SsrMode::Async/>
+                    <Route path=path!("/confirm/session") view={Lazy::<ConfirmSession>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/share") view={Lazy::<ConfirmShare>::new()} ssr=SsrMode::Async/>
                     <Route path=path!("/confirm/warm") view={Lazy::<ConfirmWarm>::new()} ssr=SsrMode::Async/>
                 </ParentRoute>

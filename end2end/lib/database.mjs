@@ -1,9 +1,10 @@
 // The database's own answer, by psql where it is installed.
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { site } from "./site.mjs";
+import { until } from "./wait.mjs";
 
 const beside = join(site.demo.postgresBin, "psql");
 const psql = existsSync(beside) ? beside : "psql";
@@ -23,3 +24,24 @@ export const ask = (sql) => execFileSync(psql, [site.demo.postgresUrl, "-XAtc", 
 
 /** Stops the demo's PostgreSQL, or starts it again: the demo's own switch. */
 export const togglePostgres = () => process.kill(site.demo.pid, "SIGUSR1");
+
+/**
+ * A session of its own that runs `sql` and stays connected until the test `t` ends: `done(text)` waits for what psql says,
+ * `ended()` until it is gone.
+ */
+export function connect(t, application, sql) {
+  const env = { ...process.env, PGAPPNAME: application };
+  const child = spawn(psql, [site.demo.postgresUrl, "-XAt"], { env, stdio: ["pipe", "pipe", "pipe"] });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (said += data));
+  child.stdin.on("error", () => {}); // psql may end before its input does
+  child.stdin.write(`${sql}\n`);
+  t.after(() => child.kill("SIGKILL"));
+  return {
+    done: (text) => until(`${application} says "${text}"`, async () => said.includes(text)),
+    ended: async () => {
+      child.stdin.write("SELECT 1;\n");
+      await until(`${application} has lost its connection`, async () => /terminating connection|server closed the connection/.test(said));
+    },
+  };
+}

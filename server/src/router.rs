@@ -121,6 +121,10 @@ pub fn endpoints() -> Vec<Endpoint> {
         viewer(routes!(database::indexes::unused)).cached(COSTLY),
         viewer(routes!(database::indexes::duplicates)).cached(COSTLY),
         admin(routes!(database::indexes::apply)),
+        viewer(routes!(database::activity::list)).also(&["/metrics/pool/long-running"]).cached(LIVE),
+        operator(routes!(database::activity::cancel)),
+        operator(routes!(database::activity::terminate)),
+        viewer(routes!(database::contention::contention)).also(&["/metrics/locks/contention"]).cached(COSTLY),
         // For colleagues
         viewer(routes!(shares::list)),
         viewer(routes!(shares::create)),

@@ -32,11 +32,13 @@ pub enum EventKind {
     Statement,
     /// A statement is executed in another way than before.
     PlanChange,
+    /// The server ended a transaction because others waited for it in a circle.
+    Deadlock,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [EventKind; 12] = [
+    pub const ALL: [EventKind; 13] = [
         EventKind::Deploy,
         EventKind::Action,
         EventKind::Operation,
@@ -49,6 +51,7 @@ impl EventKind {
         EventKind::SchemaChange,
         EventKind::Statement,
         EventKind::PlanChange,
+        EventKind::Deadlock,
     ];
 
     /// The name stored and sent.
@@ -67,6 +70,7 @@ impl EventKind {
             EventKind::SchemaChange => "schemaChange",
             EventKind::Statement => "statement",
             EventKind::PlanChange => "planChange",
+            EventKind::Deadlock => "deadlock",
         }
     }
 

@@ -5,11 +5,13 @@
 
 pub mod access;
 pub mod action;
+pub mod activity;
 pub mod advice;
 pub mod api;
 pub mod baseline;
 pub mod cache;
 pub mod capacity;
+pub mod contention;
 pub mod event;
 pub mod forecast;
 pub mod format;

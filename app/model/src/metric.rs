@@ -160,6 +160,13 @@ catalogue! {
     LocksHeld = "locks.held", "Locks held", Count, Gauge, Locks, Neutral, "Granted locks of client backends, pg_locks";
     Deadlocks = "locks.deadlocks", "Deadlocks", Count, Delta, Locks, Down, "Deadlocks detected in the interval, pg_stat_database";
 
+    WaitsRunning = "waits.running", "Running, not waiting", Count, Gauge, Database, Neutral, "Active sessions without a wait event, mean over the looks of the interval, one a second: on the processor, or ready for it, pg_stat_activity";
+    WaitsIo = "waits.io", "Waiting for input and output", Count, Gauge, Database, Down, "Active sessions with wait event type IO, mean over the looks of the interval, one a second, pg_stat_activity";
+    WaitsLock = "waits.lock", "Waiting for a lock", Count, Gauge, Locks, Down, "Active sessions with wait event type Lock, mean over the looks of the interval, one a second, pg_stat_activity";
+    WaitsLwlock = "waits.lwlock", "Waiting for an internal lock", Count, Gauge, Database, Down, "Active sessions with wait event type LWLock, mean over the looks of the interval, one a second, pg_stat_activity";
+    WaitsClient = "waits.client", "Waiting for the client", Count, Gauge, Database, Neutral, "Active sessions with wait event type Client, mean over the looks of the interval, one a second, pg_stat_activity";
+    WaitsOther = "waits.other", "Waiting for something else", Count, Gauge, Database, Neutral, "Active sessions with another wait event type (BufferPin, IPC, Timeout, Extension, …), mean over the looks of the interval, one a second, pg_stat_activity";
+
     CacheHitRate = "cache.hit_rate", "Cache hit rate", Percent, Gauge, Cache, Up, "Lookups of datasets in the interval that a tier answered, stale ones included; unknown below 20 lookups";
     CacheMemoryShare = "cache.memory_share", "Answered from memory", Percent, Gauge, Cache, Up, "Lookups of datasets in the interval answered from memory; unknown below 20 lookups";
     CacheRedisShare = "cache.redis_share", "Answered from Redis", Percent, Gauge, Cache, Neutral, "Lookups of datasets in the interval answered from Redis as second tier; unknown below 20 lookups";

@@ -82,7 +82,7 @@ pub struct Wait {
     pub kind: Option<String>,
     /// wait_event.
     pub event: Option<String>,
-    /// How often an active session was seen so: once a session and reading.
+    /// How often an active session was seen so: once a session and look, about one look a second.
     pub seen: u64,
     /// Share of all sightings of active sessions in the minute, 0 to 1.
     pub share: f64,
@@ -236,6 +236,9 @@ pub struct MinuteRecord {
     pub running: Vec<RunningStatement>,
     /// What active sessions did, most first.
     pub waits: Vec<Wait>,
+    /// Looks that `waits` adds up; 0 in records of before there were looks between readings.
+    #[serde(default)]
+    pub wait_looks: u64,
     /// Sessions by state.
     pub states: Vec<StateCount>,
     /// Who waited for whom, longest wait first.

@@ -22,6 +22,7 @@ fn icon(kind: EventKind) -> Icon {
         EventKind::Configuration => Icon::Settings,
         EventKind::Statement => Icon::TextSearch,
         EventKind::SchemaChange | EventKind::PlanChange => Icon::Schema,
+        EventKind::Deadlock => Icon::Lock,
     }
 }
 

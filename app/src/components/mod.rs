@@ -5,6 +5,7 @@ pub mod chart;
 pub mod clear;
 pub mod command;
 pub mod copy;
+pub mod ending;
 pub mod estimate;
 pub mod event;
 pub mod failure;

@@ -9,6 +9,7 @@ mod moment;
 mod overview;
 mod preview_reset;
 mod reset_statistics;
+mod sessions;
 mod shares;
 mod shell;
 mod statements;
@@ -32,6 +33,7 @@ pub use moment::{baseline, moment};
 pub use overview::overview;
 pub use preview_reset::preview_reset;
 pub use reset_statistics::{PATH as RESET_STATISTICS, reset_statistics};
+pub use sessions::{END_SESSION, connections, contention, end_session, preview_ending};
 #[cfg(feature = "ssr")]
 pub use shares::snapshot_of;
 pub use shares::{
@@ -66,6 +68,9 @@ pub const ROLES: &[(&str, Role)] = &[
     (CREATE_INDEX, Role::Admin),
     (EXPLAIN_STATEMENT, Role::Operator),
     ("/api/fn/indexes", Role::Viewer),
+    ("/api/fn/connections", Role::Viewer),
+    ("/api/fn/contention", Role::Viewer),
+    (END_SESSION, Role::Operator),
     ("/api/fn/last_action", Role::Viewer),
     ("/api/fn/measure_bloat", Role::Operator),
     (LOOK_FOR_INDEXES, Role::Operator),
@@ -73,6 +78,7 @@ pub const ROLES: &[(&str, Role)] = &[
     (OPTIMIZE_TABLE, Role::Operator),
     ("/api/fn/overview", Role::Viewer),
     ("/api/fn/preview_clear", Role::Operator),
+    ("/api/fn/preview_ending", Role::Operator),
     ("/api/fn/preview_optimize", Role::Operator),
     ("/api/fn/preview_index", Role::Admin),
     ("/api/fn/preview_reset", Role::Operator),

@@ -28,6 +28,8 @@ pub(crate) const PAGES: &[Place] = &[
     place("/queries", "Queries", Icon::TextSearch, "q"),
     place("/tables", "Tables", Icon::Database, "d"),
     place("/indexes", "Indexes", Icon::Schema, "i"),
+    place("/connections", "Connections", Icon::Cable, "n"),
+    place("/locks", "Locks", Icon::Lock, "l"),
     place("/cache", "Cache", Icon::Layers, "c"),
     place("/capacity", "Capacity", Icon::TrendingUp, "p"),
     place("/settings", "Settings", Icon::Settings, ","),

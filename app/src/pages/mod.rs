@@ -3,7 +3,9 @@
 mod cache;
 mod capacity;
 mod confirm;
+mod connections;
 mod indexes;
+mod locks;
 mod login;
 mod missing;
 mod overview;
@@ -15,8 +17,12 @@ pub(crate) mod trends;
 
 pub use cache::CachePage;
 pub use capacity::CapacityPage;
-pub use confirm::{ConfirmClear, ConfirmIndex, ConfirmOptimize, ConfirmReset, ConfirmShare, ConfirmWarm};
+pub use confirm::{
+    ConfirmClear, ConfirmIndex, ConfirmOptimize, ConfirmReset, ConfirmSession, ConfirmShare, ConfirmWarm,
+};
+pub use connections::ConnectionsPage;
 pub use indexes::IndexesPage;
+pub use locks::LocksPage;
 pub use login::LoginPage;
 pub use missing::Missing;
 pub use overview::OverviewPage;

@@ -59,6 +59,7 @@ fn config(url: &str) -> TargetConfig {
         redis: None,
         pool: PoolProfile { interactive_max: PLACES, leak_after: LEAK_AFTER, ..PoolProfile::default() },
         limits: CapacityLimits::default(),
+        auto_terminate: None,
     }
 }
 

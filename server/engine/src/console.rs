@@ -8,13 +8,14 @@ use crate::{
     cache_view::Lists,
     capacity::Capacity,
     clock::Clock,
-    collect::{CollectSettings, Observation},
+    collect::{CollectSettings, Observation, WaitSampler, Waits},
     dataset::{DatasetConfig, Datasets, SetupError},
     health::{self, HealthSettings},
     history::{self, History},
     moment::Moments,
     operations::{self, Operations},
     plans::{PlanSettings, Plans},
+    policy::{Enforcer, Policy},
     pool::PoolError,
     requests::RequestStats,
     shares::Openings,
@@ -222,6 +223,8 @@ impl Console {
             console.tasks.makers.spawn(keeper.run(console.tasks.stop_makers.clone()));
             let rounds = advisor::Rounds::new(&console, slot.target.id.clone());
             console.tasks.makers.spawn(rounds.run(console.tasks.stop_makers.clone()));
+            let enforcer = Enforcer::new(&console, slot.clone());
+            console.tasks.makers.spawn(enforcer.run(console.tasks.stop_makers.clone()));
         }
         Ok(console)
     }
@@ -252,7 +255,10 @@ impl Console {
         for slot in &self.slots {
             let cache = self.datasets.cache(&slot.target.id).cloned();
             let health = self.config.health.clone();
-            let watch = Watch::new(readers.clone(), slot.clone(), cache, self.config.collect, health);
+            let waits = Arc::new(Waits::default());
+            let sampler = WaitSampler::new(slot.target.clone(), waits.clone(), self.config.collect.waits_every);
+            makers.spawn(sampler.run(stop_makers.clone()));
+            let watch = Watch::new(readers.clone(), slot.clone(), cache, self.config.collect, health, waits);
             makers.spawn(watch.run(delay, stop_makers.clone()));
             delay += APART + APART.mul_f64(rand::random::<f64>());
         }
@@ -442,10 +448,11 @@ fn open_targets(config: &ConsoleConfig, now: Timestamp) -> Result<Vec<Arc<Slot>>
         if slots.iter().any(|slot| &slot.target.id == id) {
             return Err(ConsoleError::Config(format!("two targets are named \"{id}\"; names must differ")));
         }
+        let policy = Policy::new(target.auto_terminate.clone());
         let target = Target::new(target).map_err(|source| ConsoleError::Target { target: id.clone(), source })?;
         let unknown = Sample { target: id.clone(), at: now, figures: Figures::new() };
         let health = health::assess(&unknown, &config.health, now);
-        slots.push(Arc::new(Slot::new(Arc::new(target), health)));
+        slots.push(Arc::new(Slot::new(Arc::new(target), health, policy)));
     }
     Ok(slots)
 }

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod actions;
+mod activity;
 pub mod advisor;
 pub mod baseline;
 pub mod cache;
@@ -14,6 +15,7 @@ pub mod capacity;
 pub mod clock;
 pub mod collect;
 pub mod console;
+mod contention;
 pub mod dataset;
 pub mod exposition;
 pub mod forecast;
@@ -28,6 +30,7 @@ pub mod moment;
 pub mod nearest;
 pub mod operations;
 pub mod plans;
+pub mod policy;
 pub mod pool;
 pub mod requests;
 pub mod shares;

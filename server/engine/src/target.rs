@@ -4,7 +4,7 @@ use crate::{
     cache::{RedisPool, Servers},
     pool::{self, APPLICATION, PoolError, PoolProfile, Pools, ReplicaConfig},
 };
-use headroom_model::TargetId;
+use headroom_model::{TargetId, activity::AutoTerminateRules};
 use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 use std::{
     fmt,
@@ -59,6 +59,8 @@ pub struct TargetConfig {
     pub pool: PoolProfile,
     /// What it can hold.
     pub limits: CapacityLimits,
+    /// Which sessions are ended without being asked; none where that is off, as it is by default.
+    pub auto_terminate: Option<AutoTerminateRules>,
 }
 
 impl fmt::Debug for TargetConfig {
@@ -226,6 +228,7 @@ mod tests {
             redis: redis_url.map(|url| Servers::Single(url.into())),
             pool: PoolProfile::default(),
             limits: CapacityLimits::default(),
+            auto_terminate: None,
         }
     }
 

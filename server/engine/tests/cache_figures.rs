@@ -65,6 +65,7 @@ impl Watched {
             redis: redis.clone(),
             pool,
             limits: CapacityLimits::default(),
+            auto_terminate: None,
         };
         let target: Arc<Target> = support::target(&config.database_url, redis, pool);
         // Patience for a busy machine.

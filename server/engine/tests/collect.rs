@@ -5,7 +5,7 @@ mod support;
 use headroom_engine::{
     cache::Servers,
     clock::Clock,
-    collect::{CollectSettings, Collector, Observation, ProcessCollector, Pulse},
+    collect::{CollectSettings, Collector, Observation, ProcessCollector, Pulse, Session, WaitSampler, Waits},
     pool::PoolProfile,
     requests::RequestStats,
     target::Target,
@@ -87,7 +87,9 @@ async fn every_metric_is_measured_and_agrees_with_the_servers() {
     on_each_postgres(async |database| {
         let cache = redis().await.unwrap();
         let target = target(&database.url(), Some(Servers::Single(cache.url())), PoolProfile::default());
-        let mut collector = collector(&target);
+        let waits = Arc::new(Waits::default());
+        let mut sampler = WaitSampler::new(Arc::clone(&target), Arc::clone(&waits), Duration::from_secs(1));
+        let mut collector = collector(&target).with_waits(waits);
         let requests = Arc::new(RequestStats::default());
         let mut process = ProcessCollector::start(Arc::clone(&requests));
         run_apart(
@@ -117,6 +119,7 @@ async fn every_metric_is_measured_and_agrees_with_the_servers() {
         }
         requests.record("GET /", 200, Duration::from_millis(2));
         let figures = process.collect();
+        sampler.look().await;
         // Where in a collection a source is read is not known; so its interval lies between these two.
         let shortest = first_ended.elapsed().as_secs_f64();
         let second = collector.collect(&figures).await;
@@ -248,7 +251,7 @@ async fn waits_and_blockers_are_seen_and_their_literals_are_not() {
         assert!(figure(&seen, MetricId::SessionsIdleInTransaction) >= 1.0);
         assert!(figure(&seen, MetricId::LongestIdleInTransaction) >= 1000.0);
         assert!(figure(&seen, MetricId::LongestTransaction) >= figure(&seen, MetricId::LongestStatement));
-        let session = |pid: i32| seen.sessions.iter().find(|session| session.pid == pid).unwrap();
+        let session = |pid: i32| seen.sessions.iter().find(|session| session.key.pid == pid).unwrap();
         let (waiter, holder_session) = (session(waiter_pid), session(holder_pid));
         assert_eq!(waiter.blocked_by, [holder_pid]);
         assert!(waiter.lock_wait_ms.unwrap() >= 1000.0 && waiter.wait_kind.as_deref() == Some("Lock"));
@@ -259,15 +262,23 @@ async fn waits_and_blockers_are_seen_and_their_literals_are_not() {
         // The exact start of the backend, so that acting on it can be guarded.
         let start = number(
             &mut holder,
-            "SELECT floor(extract(epoch FROM backend_start) * 1000) FROM pg_stat_activity WHERE pid = pg_backend_pid()",
+            "SELECT extract(epoch FROM backend_start) * 1000000 FROM pg_stat_activity WHERE pid = pg_backend_pid()",
         )
         .await;
-        assert_eq!(holder_session.backend_start.0 as f64, start);
+        assert_eq!(holder_session.key.backend_start_us as f64, start);
+        let mode = |session: &Session, granted: bool| -> Vec<String> {
+            let locks = session.locks.iter().filter(|lock| lock.granted == granted);
+            locks.map(|lock| format!("{} {}", lock.relation.as_deref().unwrap_or(&lock.kind), lock.mode)).collect()
+        };
+        assert!(mode(holder_session, true).contains(&"seats RowExclusiveLock".to_owned()), "{holder_session:#?}");
+        assert_eq!(mode(waiter, false), ["transactionid ShareLock"]);
+        assert!(holder_session.database == database.name() && holder_session.client.as_deref() == Some("127.0.0.1"));
+        assert!(holder_session.xmin_age.is_none() && waiter.xmin_age.is_some(), "{waiter:#?}");
 
         run(&mut holder, "ROLLBACK").await;
         waiting.await.unwrap();
         let after = collector.collect(&Figures::new()).await;
-        assert!(after.sessions.iter().all(|session| session.pid != waiter_pid || session.lock_wait_ms.is_none()));
+        assert!(after.sessions.iter().all(|session| session.key.pid != waiter_pid || session.lock_wait_ms.is_none()));
     })
     .await;
 }
@@ -308,6 +319,83 @@ async fn a_reset_leaves_a_gap_and_an_event_never_a_cliff() {
         assert!(after.sample.get(MetricId::Transactions).is_some());
         target.pools.close().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn looks_count_what_active_sessions_wait_for() {
+    // Servers of the test's own: what others do would be counted too.
+    for server in own_servers().await {
+        let target = target(&server.url("postgres"), None, PoolProfile::default());
+        let waits = Arc::new(Waits::default());
+        let mut sampler = WaitSampler::new(Arc::clone(&target), Arc::clone(&waits), Duration::from_secs(1));
+        let mut collector = collector(&target).with_waits(waits);
+        let none = collector.collect(&Figures::new()).await;
+        assert_eq!((none.waits, none.sample.figures.get(&MetricId::WaitsLock)), (None, None), "nobody looked");
+
+        let mut holder = server.connect("postgres").await.unwrap();
+        run(&mut holder, "SELECT pg_advisory_lock(7)").await;
+        let mut busy = Vec::new();
+        for sql in ["SELECT pg_sleep(30)", "SELECT pg_advisory_lock(7)"] {
+            let mut session = server.connect("postgres").await.unwrap();
+            busy.push(tokio::spawn(async move { sqlx::query(sql).execute(&mut session).await.is_ok() }));
+        }
+        let waiting =
+            "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND wait_event IN ('PgSleep', 'advisory')";
+        while number(&mut holder, waiting).await < 2.0 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..3 {
+            let pause = sampler.look().await;
+            // A fiftieth of the time at most: a second's pause allows for answers of 20 ms, a loaded machine takes longer.
+            assert!(pause <= Duration::from_secs(32), "{pause:?}");
+        }
+        let seen = collector.collect(&Figures::new()).await;
+        let tally = seen.waits.as_ref().unwrap();
+        assert_eq!(tally.looks, 3);
+        let of = |kind: &str, event: &str| tally.seen.get(&(Some(kind.to_owned()), Some(event.to_owned()))).copied();
+        assert_eq!((of("Timeout", "PgSleep"), of("Lock", "advisory")), (Some(3), Some(3)), "{tally:?}");
+        assert_eq!((figure(&seen, MetricId::WaitsLock), figure(&seen, MetricId::WaitsOther)), (1.0, 1.0));
+        assert_eq!((figure(&seen, MetricId::WaitsIo), figure(&seen, MetricId::WaitsRunning)), (0.0, 0.0));
+
+        // The server goes away: looks fail and come less often.
+        busy.iter().for_each(tokio::task::JoinHandle::abort);
+        drop(server);
+        let pauses = [sampler.look().await, sampler.look().await, sampler.look().await];
+        assert!(pauses.is_sorted() && pauses[2] > Duration::from_secs(4), "{pauses:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadlock_is_counted_and_marked_once_a_minute() {
+    on_each_postgres(async |database| {
+        let mut collector = watch(&database);
+        let prepare = "CREATE TABLE seats (id int PRIMARY KEY, owner text); INSERT INTO seats VALUES (1, ''), (2, '')";
+        run_apart(database.server(), database.name(), prepare).await;
+        collector.collect(&Figures::new()).await;
+        let mut events = Vec::new();
+        let mut deadlocks = 0.0;
+        for _ in 0..2 {
+            let [mut first, mut second] = [database.connect().await.unwrap(), database.connect().await.unwrap()];
+            run(&mut first, "BEGIN; UPDATE seats SET owner = 'sEcReT' WHERE id = 1").await;
+            run(&mut second, "BEGIN; UPDATE seats SET owner = 'sEcReT' WHERE id = 2").await;
+            let (one, other) = tokio::join!(
+                sqlx::raw_sql("UPDATE seats SET owner = 'b' WHERE id = 2; COMMIT").execute(&mut first),
+                sqlx::raw_sql("UPDATE seats SET owner = 'a' WHERE id = 1; COMMIT").execute(&mut second),
+            );
+            assert!(one.is_ok() != other.is_ok(), "one of both was ended");
+            for mut session in [first, second] {
+                run(&mut session, "ROLLBACK").await;
+                end(database.server(), session).await;
+            }
+            let seen = collector.collect(&Figures::new()).await;
+            deadlocks += figure(&seen, MetricId::Deadlocks);
+            events.extend(seen.events.into_iter().filter(|event| event.kind == EventKind::Deadlock));
+        }
+        assert_eq!(deadlocks, 2.0);
+        assert_eq!(events.len(), 1, "the second comes within the minute: {events:#?}");
+        assert_eq!(events[0].title, "A deadlock was detected");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

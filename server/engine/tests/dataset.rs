@@ -74,6 +74,7 @@ fn try_start(url: &str, redis_url: Option<String>, configs: Vec<DatasetConfig>) 
         redis,
         pool: PoolProfile::default(),
         limits: CapacityLimits::default(),
+        auto_terminate: None,
     };
     let target: Arc<Target> = support::target(url, config.redis.clone(), config.pool);
     let settings = CacheSettings { space: format!("t{:x}", rand::random::<u64>()), ..CacheSettings::default() };

@@ -126,6 +126,7 @@ fn config(
             redis,
             pool: PoolProfile::default(),
             limits: CapacityLimits::default(),
+            auto_terminate: None,
         }],
         collect: CollectSettings { live_every: Duration::from_secs(1), ..CollectSettings::default() },
         health: HealthSettings::default(),

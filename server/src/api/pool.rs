@@ -36,11 +36,8 @@ fn target(web: &Web, id: &TargetId) -> Result<Arc<Target>, WebError> {
 /// in use, idle, waiting, limits, leaks, distributions of waits, uses and creations, and the size advised by Little's law.
 #[utoipa::path(get, path = "/api/v1/pool", tag = "Pools", params(TargetQuery), responses((status = 200, body = Envelope<PoolReport>, description = "Lanes and replica.")))]
 pub async fn lanes(State(web): State<Web>, Chosen(id): Chosen) -> Result<Answer<PoolReport>, WebError> {
-    let target = target(&web, &id)?;
-    let mut lanes = Vec::new();
-    target.each_pools(|pools| lanes.extend(pools.snapshot()));
-    let leak_after_ms = u64::try_from(target.pools.leak_after().as_millis()).unwrap_or(u64::MAX);
-    Ok(Answer(PoolReport { lanes, replica: target.pools.replica(), leak_after_ms }))
+    let pools = web.console.pools(&id).ok_or_else(|| WebError::internal(format!("target \"{id}\" has no pools")))?;
+    Ok(Answer(pools.0))
 }
 
 /// Whether to ask the server about holders.

@@ -17,6 +17,7 @@ pub(super) fn read(root: &Section<'_>) -> Result<CollectSettings, ConfigError> {
         heartbeat_every: span("heartbeat_every", secs(1)..=secs(60), default.heartbeat_every)?,
         // A collection ends its reads before that: more could not be kept.
         statement_timeout: span("statement_timeout", secs(1)..=secs(3), default.statement_timeout)?,
+        waits_every: span("waits_every", secs(1)..=secs(60), default.waits_every)?,
         lock_timeout: span("lock_timeout", Duration::from_millis(10)..=secs(5), default.lock_timeout)?,
     };
     section.finish()?;

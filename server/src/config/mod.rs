@@ -3,6 +3,7 @@
 //! One file a concern. A wrong value is one [`ConfigError`] that names the key, the value and what is allowed; an unknown
 //! key is an error too, with the key that was probably meant.
 
+pub mod auto_terminate;
 pub mod cache;
 pub mod collect;
 pub mod datasets;

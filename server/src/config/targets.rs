@@ -1,6 +1,6 @@
 //! `[[targets]]`, or `DATABASE_URL` and `REDIS_URL`: what is watched.
 
-use super::{ConfigError, section::Section, value};
+use super::{ConfigError, auto_terminate, section::Section, value};
 use headroom_engine::{
     cache::Servers,
     pool::{PoolProfile, ReplicaConfig},
@@ -40,6 +40,7 @@ pub(super) fn read(root: &Section<'_>) -> Result<Vec<TargetConfig>, ConfigError>
             redis,
             pool: PoolProfile::default(),
             limits: CapacityLimits::default(),
+            auto_terminate: None,
         });
     }
     Ok(targets)
@@ -58,8 +59,9 @@ fn target(section: &Section<'_>) -> Result<TargetConfig, ConfigError> {
     let redis = servers(section)?;
     let pool = pool(&section.section("pool")?)?;
     let limits = limits(&section.section("limits")?)?;
+    let auto_terminate = auto_terminate::read(&section.section("auto_terminate")?)?;
     section.finish()?;
-    Ok(TargetConfig { id: TargetId(id), database_url, replica, redis, pool, limits })
+    Ok(TargetConfig { id: TargetId(id), database_url, replica, redis, pool, limits, auto_terminate })
 }
 
 /// `replica_url`, and how far it may be behind to be read from.

@@ -58,6 +58,9 @@ fn the_commented_lines_of_the_example_work() {
         planned_percent: CapacityLimits::default().planned_percent,
     };
     assert_eq!(settings.targets[0].limits, limits);
+    let rules = settings.targets[0].auto_terminate.as_ref().unwrap();
+    assert_eq!((rules.idle_in_transaction_ms, rules.long_running_ms), (Some(600_000), Some(1_800_000)));
+    assert!(rules.dry_run && rules.applications == ["order-sync", "report-*"] && rules.users == ["shop"]);
     let warmup = settings.warmup;
     assert_eq!((warmup.at_start, warmup.keys_per_second), (Some(WarmupStrategy::CriticalOnly), 50));
     assert_eq!(settings.share.embed_origins, ["https://wiki.example"]);
@@ -91,6 +94,18 @@ fn a_wrong_value_names_key_value_and_what_is_allowed() {
         (
             "[[targets]]\nid = \"a\"\ndatabase_url = \"postgres://x\"\nreplica_max_lag = \"1s\"",
             ["targets[0]", "replica_max_lag", "replica_url"],
+        ),
+        (
+            "[[targets]]\nid = \"a\"\ndatabase_url = \"postgres://x\"\n[targets.auto_terminate]\nidle_in_transaction = \"10m\"",
+            ["targets[0].auto_terminate", "applications", "users"],
+        ),
+        (
+            "[[targets]]\nid = \"a\"\ndatabase_url = \"postgres://x\"\n[targets.auto_terminate]\nusers = [\"a\"]",
+            ["targets[0].auto_terminate", "idle_in_transaction", "long_running"],
+        ),
+        (
+            "[[targets]]\nid = \"a\"\ndatabase_url = \"postgres://x\"\n[targets.auto_terminate]\nusers = [\"*\"]",
+            ["targets[0].auto_terminate.users", "*", "63 bytes"],
         ),
         ("targets = 3", ["targets", "= 3", "[[targets]]"]),
         ("state_url = \"mysql://x\"", ["state_url", "not shown", "postgres://"]),

@@ -65,7 +65,7 @@ impl Servers {
         shop.execute(
             "ALTER DATABASE shop OWNER TO shop;
              ALTER ROLE headroom CONNECTION LIMIT 30;
-             GRANT pg_monitor TO headroom;
+             GRANT pg_monitor, pg_signal_backend TO headroom;
              GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO headroom;
              ALTER DEFAULT PRIVILEGES FOR ROLE shop GRANT SELECT ON SEQUENCES TO headroom;
              GRANT EXECUTE ON FUNCTION pg_stat_statements_reset TO headroom;
@@ -102,6 +102,7 @@ impl Servers {
             redis: self.redis_url().map(headroom_engine::cache::Servers::Single),
             pool: PoolProfile::default(),
             limits: CapacityLimits::default(),
+            auto_terminate: None,
         }
     }
 

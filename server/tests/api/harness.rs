@@ -138,6 +138,7 @@ impl Harness {
             redis: Some(Servers::Single(redis.url())),
             pool: PoolProfile::default(),
             limits: CapacityLimits::default(),
+            auto_terminate: None,
         };
         let config = ConsoleConfig {
             targets: vec![target],

@@ -4,6 +4,7 @@ mod clear;
 mod index;
 mod optimize;
 mod reset;
+mod session;
 mod share;
 mod warm;
 
@@ -11,6 +12,7 @@ pub use clear::ConfirmClear;
 pub use index::ConfirmIndex;
 pub use optimize::ConfirmOptimize;
 pub use reset::ConfirmReset;
+pub use session::ConfirmSession;
 pub use share::ConfirmShare;
 pub use warm::ConfirmWarm;
 

@@ -43,6 +43,7 @@ pub fn icon(event: &Event) -> Icon {
         (_, EventKind::Configuration) => Icon::Settings,
         (_, EventKind::Statement) => Icon::TextSearch,
         (_, EventKind::SchemaChange | EventKind::PlanChange) => Icon::Schema,
+        (_, EventKind::Deadlock) => Icon::Lock,
         _ => Icon::Tasks,
     }
 }

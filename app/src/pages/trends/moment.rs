@@ -747,6 +747,7 @@ mod tests {
             statements: Vec::new(),
             running: Vec::new(),
             waits: Vec::new(),
+            wait_looks: 0,
             states: Vec::new(),
             locks: Vec::new(),
             datasets: Vec::new(),

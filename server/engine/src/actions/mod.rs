@@ -1,9 +1,13 @@
 //! Short actions behind buttons: each previews, acts, verifies, and leaves an audit row and an event.
 
+mod ask;
 mod clear;
 mod reset;
 mod resize;
+mod sessions;
 mod statements;
+
+pub use sessions::{Ending, Standing};
 
 use crate::{
     advisor,
@@ -18,6 +22,7 @@ use crate::{
 use headroom_model::{
     Actor, TargetId, Timestamp,
     action::{ActionOutcome, ResetPreview, ResetScope},
+    activity::SessionPreview,
     advice::{ApplyPreview, DuplicateReport, UnusedReport},
     cache::{ClearPreview, ClearScope},
     event::EventKind,
@@ -181,6 +186,37 @@ pub async fn resize(
 ) -> Result<ActionOutcome, ActionError> {
     let (context, target, request) = (console.clone(), target.clone(), request.clone());
     ended(console.spawn_action(async move { resize::run(&context, &target, lane, max, request).await })).await
+}
+
+/// What cancelling a statement or ending a session would do, as the server says this moment.
+///
+/// # Errors
+/// No such target, it does not answer; the session is gone, is another one now, is none of a client, is the console's own, or
+/// runs nothing that could be cancelled; or the server hides it.
+pub async fn preview_ending(
+    console: &Console,
+    target: &TargetId,
+    ending: Ending,
+) -> Result<SessionPreview, ActionError> {
+    let target = console.target(target).ok_or_else(|| ActionError::UnknownTarget(target.clone()))?;
+    sessions::preview(&target, ending).await
+}
+
+/// Cancels a statement or ends a session: identity, signal, verification, audit, event. Runs to its end like [`reset`],
+/// within about twenty seconds.
+///
+/// # Errors
+/// As [`preview_ending`]; or a right is missing, or the session was signalled and is still there. All but an unknown target
+/// are in the audit too.
+pub async fn end(
+    console: &Arc<Console>,
+    target: &TargetId,
+    ending: Ending,
+    request: &Request,
+) -> Result<ActionOutcome, ActionError> {
+    let (context, target, request) = (console.clone(), target.clone(), request.clone());
+    let task = console.spawn_action(async move { sessions::run(&context, &target, ending, request).await });
+    ended(task).await
 }
 
 async fn ended(task: JoinHandle<Result<ActionOutcome, ActionError>>) -> Result<ActionOutcome, ActionError> {

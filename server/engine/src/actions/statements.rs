@@ -1,16 +1,14 @@
 //! Reset of pg_stat_statements, of the watched database alone.
 
-use super::ActionError;
+use super::{
+    ActionError,
+    ask::{bounded, code, lease, unreachable},
+};
 use crate::{
-    pool::{Lane, Lease},
     sql::{load_statements, quote_identifier},
     target::Target,
 };
 use sqlx::{AssertSqlSafe, PgConnection};
-use std::time::Duration;
-
-/// Patience with the target, all statements of one step together.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the statistics of the watched database hold.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,16 +50,6 @@ pub(super) async fn reset(target: &Target) -> Result<(Totals, Totals), ActionErr
         Ok((before, after))
     })
     .await
-}
-
-async fn bounded<T>(step: impl Future<Output = Result<T, ActionError>>) -> Result<T, ActionError> {
-    tokio::time::timeout(PATIENCE, step).await.unwrap_or_else(|_| {
-        Err(ActionError::Unreachable(format!("PostgreSQL did not answer within {} s", PATIENCE.as_secs())))
-    })
-}
-
-async fn lease(target: &Target) -> Result<Lease, ActionError> {
-    target.pools.acquire(Lane::Interactive).await.map_err(|error| ActionError::Unreachable(target.explain(&error)))
 }
 
 /// The quoted schema of the extension: it may be installed anywhere.
@@ -108,17 +96,5 @@ async fn not_granted(connection: &mut PgConnection, schema: &str) -> Result<Acti
     Ok(ActionError::NotAllowed {
         what: format!("The role {role} may not reset pg_stat_statements."),
         remedy: format!("GRANT EXECUTE ON FUNCTION {schema}.pg_stat_statements_reset({arguments}) TO {role};"),
-    })
-}
-
-fn code(error: &sqlx::Error) -> Option<String> {
-    Some(error.as_database_error()?.code()?.into_owned())
-}
-
-/// The server's own words on statements of ours hold neither literals nor secrets; anything else is named by kind.
-fn unreachable(error: &sqlx::Error) -> ActionError {
-    ActionError::Unreachable(match error.as_database_error() {
-        Some(refused) => format!("PostgreSQL refused: {}", refused.message()),
-        None => "The connection to PostgreSQL broke; nothing more was changed".to_owned(),
     })
 }

@@ -16,6 +16,7 @@ pub(super) struct Findings {
     pub(super) figures: Figures,
     pub(super) facts: ServerFacts,
     pub(super) sessions: Vec<Session>,
+    pub(super) hidden_sessions: u64,
     pub(super) spending: Result<Spending, String>,
     pub(super) workload: Option<Workload>,
     pub(super) datasets: Vec<DatasetFigures>,
@@ -33,6 +34,7 @@ impl Findings {
             figures: Figures::new(),
             facts: ServerFacts::default(),
             sessions: Vec::new(),
+            hidden_sessions: 0,
             spending: Err("Statements could not be read.".to_owned()),
             workload: None,
             datasets: Vec::new(),
@@ -66,6 +68,16 @@ impl Findings {
     /// Someone's statistics started from zero.
     pub(super) fn statistics_reset(&mut self, title: &str, detail: Option<String>) {
         self.event(EventKind::StatisticsReset, None, title.to_owned(), detail);
+    }
+
+    /// Transactions were ended because they waited for each other in a circle.
+    pub(super) fn deadlocked(&mut self, count: u64, over: &str) {
+        let title = match count {
+            1 => "A deadlock was detected".to_owned(),
+            _ => format!("{count} deadlocks were detected"),
+        };
+        let detail = format!("{over}; the server's log names statements and tables of each");
+        self.event(EventKind::Deadlock, Some(Band::Degraded), title, Some(detail));
     }
 
     fn event(&mut self, kind: EventKind, band: Option<Band>, title: String, detail: Option<String>) {

@@ -10,17 +10,22 @@ mod host;
 mod interval;
 pub(crate) mod literals;
 mod pools;
-mod postgres;
+pub(crate) mod postgres;
 mod process;
 mod pulse;
 mod redis;
+mod session;
 mod tags;
+mod waits;
 mod work;
 
 pub(crate) use literals::redact;
 pub(crate) use postgres::vacuum_threshold;
 pub use process::ProcessCollector;
 pub use pulse::{Heartbeat, Pulse};
+pub use session::Session;
+pub(crate) use waits::CLASSES;
+pub use waits::{WaitSampler, WaitTally, Waits};
 pub use work::{COUNTERS, Counter, Counters, Work};
 
 use crate::{
@@ -41,35 +46,6 @@ pub(crate) const STATEMENTS_RESET: &str = "Statement statistics were reset";
 
 /// No collection takes longer.
 pub const COLLECT_BUDGET: Duration = Duration::from_millis(4500);
-
-/// A client backend of the watched server.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Session {
-    /// Process id; reused by the server, so acting on it also needs `backend_start`.
-    pub pid: i32,
-    /// When the backend started, by the server's clock, cut to whole milliseconds.
-    pub backend_start: Timestamp,
-    /// Role.
-    pub user: String,
-    /// application_name.
-    pub application: String,
-    /// `active`, `idle in transaction`, …
-    pub state: String,
-    /// When that state began.
-    pub state_since: Option<Timestamp>,
-    /// When the open transaction began.
-    pub transaction_since: Option<Timestamp>,
-    /// wait_event_type, when waiting.
-    pub wait_kind: Option<String>,
-    /// wait_event, when waiting.
-    pub wait_event: Option<String>,
-    /// How long it has waited for a lock.
-    pub lock_wait_ms: Option<f64>,
-    /// Pids that block it.
-    pub blocked_by: Vec<i32>,
-    /// Statement text with its literals replaced, at most 500 characters.
-    pub statement: String,
-}
 
 /// One statement over a sliding window: the last one to two heavy intervals, less after the start or a reset. The console's
 /// own statements are left out.
@@ -259,6 +235,10 @@ pub struct ServerFacts {
     pub redis_version: Option<String>,
     /// When pg_stat_statements was last reset.
     pub statements_reset_at: Option<Timestamp>,
+    /// Whether the server logs long lock waits (log_lock_waits).
+    pub logs_lock_waits: Option<bool>,
+    /// After how long a wait is looked at for a deadlock, and logged (`1s`).
+    pub deadlock_timeout: Option<String>,
 }
 
 /// Everything one collection saw.
@@ -270,6 +250,10 @@ pub struct Observation {
     pub facts: ServerFacts,
     /// Client backends, longest transaction first, at most 500.
     pub sessions: Vec<Session>,
+    /// Sessions of other roles that the server does not show to this one.
+    pub hidden_sessions: u64,
+    /// What active sessions waited for since the previous reading; none where nobody looked.
+    pub waits: Option<WaitTally>,
     /// Statements by time, most first, at most 200.
     pub statements: Vec<StatementFigures>,
     /// What statements did since the previous reading, or why that is not known.
@@ -305,6 +289,8 @@ pub struct CollectSettings {
     pub statement_timeout: Duration,
     /// How long a collector waits for a lock. Default 100 ms.
     pub lock_timeout: Duration,
+    /// Between looks at what active sessions wait for. Default 1 s.
+    pub waits_every: Duration,
 }
 
 impl Default for CollectSettings {
@@ -315,6 +301,7 @@ impl Default for CollectSettings {
             heartbeat_every: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(3),
             lock_timeout: Duration::from_millis(100),
+            waits_every: Duration::from_secs(1),
         }
     }
 }
@@ -330,6 +317,7 @@ pub struct Collector {
     host: Option<host::Host>,
     pools: pools::PoolReader,
     cache: Option<cache::CacheReader>,
+    waits: Option<Arc<Waits>>,
 }
 
 impl Collector {
@@ -342,6 +330,7 @@ impl Collector {
             host: target.is_local.then(host::Host::new),
             pools: pools::PoolReader::default(),
             cache: None,
+            waits: None,
             target,
             clock,
         }
@@ -351,6 +340,12 @@ impl Collector {
     #[must_use]
     pub fn with_cache(self, cache: Cache<Page>) -> Self {
         Collector { cache: Some(cache::CacheReader::new(cache)), ..self }
+    }
+
+    /// Takes in what a sampler of waits counts.
+    #[must_use]
+    pub fn with_waits(self, waits: Arc<Waits>) -> Self {
+        Collector { waits: Some(waits), ..self }
     }
 
     /// Reads everything that is due into one observation; `process` joins it. Never fails: what could not be read is
@@ -380,6 +375,10 @@ impl Collector {
         if let Some(host) = &mut self.host {
             host.read(self.postgres.data_directory(), &mut findings).await;
         }
+        let waits = self.waits.as_ref().and_then(|waits| waits.take());
+        if let Some(waits) = &waits {
+            waits.figures(&mut findings);
+        }
         findings.figures.extend(process);
         findings.set(MetricId::SelfFailures, f64::from(u8::from(findings.failed)));
         findings.set(MetricId::SelfCollectTime, began.elapsed().as_secs_f64() * 1000.0);
@@ -388,6 +387,8 @@ impl Collector {
             sample: Sample { target: findings.target, at, figures: findings.figures },
             facts: findings.facts,
             sessions: findings.sessions,
+            hidden_sessions: findings.hidden_sessions,
+            waits,
             statements: if answered { self.postgres.statements() } else { Vec::new() },
             spending: findings.spending,
             workload: findings.workload.filter(|_| answered),

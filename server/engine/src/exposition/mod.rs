@@ -153,6 +153,8 @@ mod tests {
             sample: Sample { target: id, at, figures: figures.clone() },
             facts: ServerFacts::default(),
             sessions: Vec::new(),
+            hidden_sessions: 0,
+            waits: None,
             statements: Vec::new(),
             spending: Err("Not read.".to_owned()),
             tables: Vec::new(),

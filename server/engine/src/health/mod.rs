@@ -12,5 +12,5 @@ mod settings;
 mod tracker;
 
 pub use assess::assess;
-pub use settings::{HealthSettings, Limits, SettingsError, Weights};
+pub use settings::{HealthSettings, Limits, SessionLimits, SettingsError, Weights};
 pub use tracker::HealthTracker;

@@ -52,6 +52,15 @@ impl Weights {
     }
 }
 
+/// How long a session may do the same, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SessionLimits {
+    /// Running one statement. Default 5 s and 60 s.
+    pub long_statement: Limits,
+    /// Idle in a transaction. Default 60 s and 600 s.
+    pub idle_in_transaction: Limits,
+}
+
 /// Why a setting was refused; says what is allowed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -117,6 +126,17 @@ impl HealthSettings {
     #[must_use]
     pub fn limits(&self, check: &Check) -> Option<Limits> {
         self.changed.get(check.id).copied().unwrap_or(Some(check.limits))
+    }
+
+    /// From when on a session counts as long-running or as leaked. A check that is turned off costs no points, but a session
+    /// past its default limit is still worth a mark.
+    #[must_use]
+    pub fn session_limits(&self) -> SessionLimits {
+        let of = |id: &str| {
+            let check = checks::find(id).expect("the table of checks has it; a test asks for both");
+            self.limits(check).unwrap_or(check.limits)
+        };
+        SessionLimits { long_statement: of("long-statement"), idle_in_transaction: of("idle-in-transaction") }
     }
 
     /// Changes the limits of a check, given in the unit of its metric.
@@ -192,5 +212,10 @@ mod tests {
         assert_eq!(settings.limits(check), Some(limits));
         settings.turn_off("query-latency").unwrap();
         assert_eq!(settings.limits(check), None);
+        let session = Limits { degraded: 10_000.0, critical: 20_000.0 };
+        settings.set_limits("long-statement", session).unwrap();
+        settings.turn_off("idle-in-transaction").unwrap();
+        let limits = settings.session_limits();
+        assert_eq!((limits.long_statement, limits.idle_in_transaction.degraded), (session, 60_000.0));
     }
 }

@@ -1,9 +1,14 @@
 //! Blocking trees: the session at the root, not its victims.
 
 use super::{MAX_OF_A_SORT, counted, one_line};
-use crate::collect::{Observation, Session};
+use crate::{
+    collect::{Observation, Session},
+    links::{Place, ask},
+};
 use headroom_model::{
-    Band, Component, format,
+    Band, Component,
+    activity::SessionAct,
+    format,
     health::Health,
     observation::{Issue, IssueKind, Remedy},
 };
@@ -33,8 +38,7 @@ pub(super) fn draw(observation: &Observation, health: &Health) -> Blocking {
         [_] => health.deductions.iter().filter(|d| d.component == Component::Locks).map(|d| d.points).sum(),
         _ => 0u8,
     };
-    let issues =
-        worst.iter().take(MAX_OF_A_SORT).map(|(pid, tree)| issue(*pid, tree, &observation.sessions, points)).collect();
+    let issues = worst.iter().take(MAX_OF_A_SORT).map(|(pid, tree)| issue(*pid, tree, observation, points)).collect();
     Blocking { issues, roots }
 }
 
@@ -45,37 +49,51 @@ pub(crate) struct Tree {
 
 /// Every pid that blocks and is not blocked itself, with all who wait for it, directly or behind others.
 pub(crate) fn trees(sessions: &[Session]) -> BTreeMap<i32, Tree> {
+    let blocked: BTreeSet<i32> = sessions.iter().filter(|s| !s.blocked_by.is_empty()).map(|s| s.key.pid).collect();
+    let waits_for = waits_for(sessions);
+    waits_for.keys().filter(|pid| !blocked.contains(pid)).map(|root| (*root, Tree::below(*root, &waits_for))).collect()
+}
+
+/// How many wait for each pid that blocks, root or not, directly or behind others.
+pub(crate) fn behind(sessions: &[Session]) -> BTreeMap<i32, u64> {
+    let waits_for = waits_for(sessions);
+    waits_for.keys().map(|pid| (*pid, Tree::below(*pid, &waits_for).waiters.len() as u64)).collect()
+}
+
+fn waits_for(sessions: &[Session]) -> BTreeMap<i32, Vec<&Session>> {
     let mut waits_for: BTreeMap<i32, Vec<&Session>> = BTreeMap::new();
     for session in sessions {
         for blocker in &session.blocked_by {
             waits_for.entry(*blocker).or_default().push(session);
         }
     }
-    let blocked: BTreeSet<i32> = sessions.iter().filter(|s| !s.blocked_by.is_empty()).map(|s| s.pid).collect();
-    let mut trees = BTreeMap::new();
-    for root in waits_for.keys().copied().filter(|pid| !blocked.contains(pid)) {
+    waits_for
+}
+
+impl Tree {
+    fn below(root: i32, waits_for: &BTreeMap<i32, Vec<&Session>>) -> Tree {
         let mut tree = Tree { waiters: BTreeSet::new(), wait_ms: 0.0 };
         let mut next = vec![root];
         // Ends: a session is followed only when it is first seen, so cycles and diamonds do no harm.
         while let Some(pid) = next.pop() {
             for waiter in waits_for.get(&pid).into_iter().flatten() {
-                if tree.waiters.insert(waiter.pid) {
+                if waiter.key.pid != root && tree.waiters.insert(waiter.key.pid) {
                     tree.wait_ms = tree.wait_ms.max(waiter.lock_wait_ms.unwrap_or(0.0));
-                    next.push(waiter.pid);
+                    next.push(waiter.key.pid);
                 }
             }
         }
-        trees.insert(root, tree);
+        tree
     }
-    trees
 }
 
-fn issue(pid: i32, tree: &Tree, sessions: &[Session], points: u8) -> Issue {
+fn issue(pid: i32, tree: &Tree, observation: &Observation, points: u8) -> Issue {
+    let target = &observation.sample.target;
     let waiters = tree.waiters.len();
     let others = if waiters == 1 { "1 other".to_owned() } else { format!("{} others", format::count(waiters as u64)) };
     let duration = format::duration_ms(tree.wait_ms);
     let critical = waiters >= CRITICAL_WAITERS || tree.wait_ms >= CRITICAL_WAIT_MS;
-    let session = sessions.iter().find(|session| session.pid == pid);
+    let session = observation.sessions.iter().find(|session| session.key.pid == pid);
     let who = match pid {
         // pg_blocking_pids reports prepared transactions as process 0.
         0 => "A prepared transaction".to_owned(),
@@ -100,7 +118,7 @@ fn issue(pid: i32, tree: &Tree, sessions: &[Session], points: u8) -> Issue {
         ),
         gain: session.map(|_| gain),
         remedy: match session {
-            Some(session) => Some(terminate(session)),
+            Some(session) => Some(Remedy::Open(ask(Place::Locks, target, session.key, SessionAct::Terminate))),
             None if pid == 0 => Some(Remedy::Sql {
                 label: "List prepared transactions".to_owned(),
                 sql: "SELECT gid, prepared, owner, database FROM pg_prepared_xacts ORDER BY prepared;".to_owned(),
@@ -108,26 +126,4 @@ fn issue(pid: i32, tree: &Tree, sessions: &[Session], points: u8) -> Issue {
             None => None,
         },
     }
-}
-
-/// Ends a session, and that session alone: process ids are reused, so its start is checked in the same statement.
-pub(super) fn terminate(session: &Session) -> Remedy {
-    Remedy::Sql { label: format!("Terminate {}", session.pid), sql: signal("pg_terminate_backend", session) }
-}
-
-/// Stops what a session runs; the session itself stays.
-pub(super) fn cancel(session: &Session) -> Remedy {
-    Remedy::Sql { label: format!("Cancel {}", session.pid), sql: signal("pg_cancel_backend", session) }
-}
-
-/// The start is known to the millisecond, the server knows it to the microsecond: hence the interval.
-fn signal(function: &str, session: &Session) -> String {
-    let started = |millis: i64| session.backend_start.plus_millis(millis).to_rfc3339();
-    format!(
-        "SELECT {function}(pid) FROM pg_stat_activity WHERE pid = {} AND backend_type = 'client backend' \
-         AND backend_start BETWEEN '{}' AND '{}';",
-        session.pid,
-        started(-1),
-        started(1),
-    )
 }

@@ -186,7 +186,9 @@ mod tests {
 
     fn draw(observation: &Observation) -> Vec<Issue> {
         let sample = &observation.sample;
-        issues::draw(observation, &assess(sample, &HealthSettings::default(), sample.at), issues::Beside::default())
+        let settings = HealthSettings::default();
+        let health = assess(sample, &settings, sample.at);
+        issues::draw(observation, &health, &settings.session_limits(), issues::Beside::default())
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod sessions;
 mod statements;
 mod tables;
 
-use crate::{collect::Observation, sql::quote_identifier, statements::SlowerStatement};
+use crate::{collect::Observation, health::SessionLimits, sql::quote_identifier, statements::SlowerStatement};
 use headroom_model::{
     Band,
     health::Health,
@@ -39,12 +39,12 @@ pub struct Beside<'a> {
 
 /// What needs someone, worst first; suggestions after active issues. At most [`MAX_ISSUES`].
 #[must_use]
-pub fn draw(observation: &Observation, health: &Health, beside: Beside<'_>) -> Vec<Issue> {
+pub fn draw(observation: &Observation, health: &Health, limits: &SessionLimits, beside: Beside<'_>) -> Vec<Issue> {
     let target = &observation.sample.target;
     let blocking = blocking::draw(observation, health);
     let mut issues = figures::draw(observation, health);
     issues.extend(cache::draw(observation, health));
-    issues.extend(sessions::draw(observation, &blocking.roots));
+    issues.extend(sessions::draw(observation, limits, &blocking.roots));
     issues.extend(blocking.issues);
     issues.extend_from_slice(beside.near_limits);
     issues.extend(statements::draw(observation, health));
@@ -121,6 +121,8 @@ mod tests {
             sample: Sample { target: TargetId("orders".into()), at: NOW, figures: figures.iter().copied().collect() },
             facts: ServerFacts { postgres_version: Some("18.1".into()), ..ServerFacts::default() },
             sessions: Vec::new(),
+            hidden_sessions: 0,
+            waits: None,
             statements: Vec::new(),
             spending: Err("Not read.".to_owned()),
             tables: Vec::new(),
@@ -135,24 +137,13 @@ mod tests {
     }
 
     fn draw(observation: &Observation) -> Vec<Issue> {
-        super::draw(observation, &assess(&observation.sample, &HealthSettings::default(), NOW), Beside::default())
+        let settings = HealthSettings::default();
+        let health = assess(&observation.sample, &settings, NOW);
+        super::draw(observation, &health, &settings.session_limits(), Beside::default())
     }
 
     fn session(pid: i32, state: &str, state_secs: i64) -> Session {
-        Session {
-            pid,
-            backend_start: NOW.plus_millis(-3_600_000),
-            user: "shop".into(),
-            application: "order-sync".into(),
-            state: state.into(),
-            state_since: Some(NOW.plus_millis(-state_secs * 1000)),
-            transaction_since: Some(NOW.plus_millis(-state_secs * 1000)),
-            wait_kind: None,
-            wait_event: None,
-            lock_wait_ms: None,
-            blocked_by: Vec::new(),
-            statement: "UPDATE order_items SET quantity = ? WHERE id = ?".into(),
-        }
+        Session::sample(pid, state, state_secs, NOW)
     }
 
     fn waiter(pid: i32, by: i32, secs: f64) -> Session {
@@ -182,7 +173,10 @@ mod tests {
         assert_eq!(issue.id, "blocking:1");
         assert_eq!(issue.title, "Session 1 has blocked 3 others for 48.2 s");
         assert_eq!(issue.band, Some(Band::Critical));
-        assert!(sql(issue).contains("pid = 1") && sql(issue).contains("backend_start"), "{}", sql(issue));
+        // The link opens the question for that backend and no other.
+        let Some(Remedy::Open(link)) = &issue.remedy else { panic!("no link: {issue:?}") };
+        let key = seen.sessions[0].key;
+        assert_eq!(link.href, format!("/locks?target=orders&open={key}&ask=terminate"));
         assert!(issue.gain.as_deref().unwrap().starts_with("frees 3 sessions"));
         // The statement's literals are gone before it comes here, and its text is all that is shown.
         assert!(issue.detail.contains("UPDATE order_items") && issue.detail.contains("order-sync"));
@@ -271,7 +265,7 @@ mod tests {
         let seen = observation(&[]);
         let health = assess(&seen.sample, &HealthSettings::default(), NOW);
         let beside = Beside { slower: &slower, patterns: &patterns, near_limits: &[] };
-        let issues = super::draw(&seen, &health, beside);
+        let issues = super::draw(&seen, &health, &HealthSettings::default().session_limits(), beside);
         let titles: Vec<&str> = issues.iter().map(|issue| issue.title.as_str()).collect();
         assert_eq!(
             titles,

@@ -42,8 +42,9 @@ pub(super) struct Minute {
     statements: HashMap<i64, Spent>,
     running: BTreeMap<String, RunningStatement>,
     waits: HashMap<(Option<String>, Option<String>), u64>,
+    wait_looks: u64,
     states: BTreeMap<String, States>,
-    locks: BTreeMap<(i32, Timestamp), Tree>,
+    locks: BTreeMap<(i32, i64), Tree>,
     datasets: BTreeMap<String, MinuteDataset>,
     coverage: [Measured; PARTS.len()],
 }
@@ -97,6 +98,7 @@ impl Minute {
             statements: HashMap::new(),
             running: BTreeMap::new(),
             waits: HashMap::new(),
+            wait_looks: 0,
             states: BTreeMap::new(),
             locks: BTreeMap::new(),
             datasets: BTreeMap::new(),
@@ -164,20 +166,40 @@ impl Minute {
         let mut states: BTreeMap<&str, u64> = BTreeMap::new();
         for session in &observation.sessions {
             *states.entry(&session.state).or_default() += 1;
-            if !is_active(session) {
-                continue;
+            if session.is_active() {
+                self.add_running(session, observation.sample.at);
             }
-            let wait = (session.wait_kind.clone(), session.wait_event.clone());
-            if self.waits.len() < MOST_OF_A_SORT || self.waits.contains_key(&wait) {
-                *self.waits.entry(wait).or_default() += 1;
-            }
-            self.add_running(session, observation.sample.at);
         }
+        self.add_waits(observation);
         for (state, count) in states {
             // A handful of names, all the server's own.
             let states = self.states.entry(state.to_owned()).or_default();
             states.sum += count;
             states.most = states.most.max(count);
+        }
+    }
+
+    /// What the looks since the previous reading saw; the reading itself counts as one look where there was none.
+    fn add_waits(&mut self, observation: &Observation) {
+        match &observation.waits {
+            Some(tally) => {
+                self.wait_looks += u64::from(tally.looks);
+                for (wait, seen) in &tally.seen {
+                    self.add_wait(wait.clone(), *seen);
+                }
+            }
+            None => {
+                self.wait_looks += 1;
+                for session in observation.sessions.iter().filter(|session| session.is_active()) {
+                    self.add_wait((session.wait_kind.clone(), session.wait_event.clone()), 1);
+                }
+            }
+        }
+    }
+
+    fn add_wait(&mut self, wait: (Option<String>, Option<String>), seen: u64) {
+        if self.waits.len() < MOST_OF_A_SORT || self.waits.contains_key(&wait) {
+            *self.waits.entry(wait).or_default() += seen;
         }
     }
 
@@ -207,8 +229,8 @@ impl Minute {
 
     fn add_locks(&mut self, sessions: &[Session]) {
         for (root, tree) in blocking::trees(sessions) {
-            let root_session = sessions.iter().find(|session| session.pid == root);
-            let key = (root, root_session.map(|session| session.backend_start).unwrap_or_default());
+            let root_session = sessions.iter().find(|session| session.key.pid == root);
+            let key = (root, root_session.map(|session| session.key.backend_start_us).unwrap_or_default());
             if self.locks.len() >= MOST_OF_A_SORT && !self.locks.contains_key(&key) {
                 continue;
             }
@@ -223,15 +245,15 @@ impl Minute {
             });
             known.root = holder;
             known.seen += 1;
-            for session in sessions.iter().filter(|session| tree.waiters.contains(&session.pid)) {
+            for session in sessions.iter().filter(|session| tree.waiters.contains(&session.key.pid)) {
                 // Of several blockers the one on the way to this root, where it is one of them.
                 let blockers = &session.blocked_by;
                 let waits_for = blockers.iter().find(|pid| **pid == root || tree.waiters.contains(*pid));
                 let mut now = lock_session(session, waits_for.copied());
-                if let Some(before) = known.waiters.get(&session.pid) {
+                if let Some(before) = known.waiters.get(&session.key.pid) {
                     now.waited_ms = longer(now.waited_ms, before.waited_ms);
                 }
-                known.waiters.insert(session.pid, now);
+                known.waiters.insert(session.key.pid, now);
             }
         }
     }
@@ -264,6 +286,7 @@ impl Minute {
             statements: self.top_statements(),
             running: top(self.running.values().cloned(), MAX_RUNNING, |running| running.longest_ms),
             waits: self.top_waits(),
+            wait_looks: self.wait_looks,
             states: self.session_states(),
             locks: top(self.locks.values().map(lock_tree), MAX_LOCK_TREES, |tree| {
                 tree.longest_ms.unwrap_or(tree.waiters_total as f64)
@@ -335,14 +358,9 @@ impl Minute {
     }
 }
 
-/// Whether a session works, or waits for something on the way.
-fn is_active(session: &Session) -> bool {
-    matches!(session.state.as_str(), "active" | "fastpath function call")
-}
-
 fn lock_session(session: &Session, waits_for: Option<i32>) -> LockSession {
     LockSession {
-        pid: session.pid,
+        pid: session.key.pid,
         waits_for,
         application: short(&session.application, NAME_CHARS),
         state: session.state.clone(),

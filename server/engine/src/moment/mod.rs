@@ -16,7 +16,7 @@ use crate::{
     history::LAST_FLUSH,
     store::{HOUR_MS, MINUTE_MS, MomentRow, StateStore, StoreError},
 };
-use headroom_model::{TargetId, Timestamp, moment::MinuteRecord};
+use headroom_model::{TargetId, Timestamp, moment::MinuteRecord, range::Resolved};
 use minute::Minute;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -33,6 +33,8 @@ const FLUSH_EVERY: Duration = Duration::from_secs(15);
 const MOST_PENDING: usize = 24 * 60;
 /// Minutes written in one transaction.
 const BATCH_MINUTES: usize = 20;
+/// Records read at once: a day of them.
+const MOST_RECORDS: u32 = 24 * 60;
 /// A document is never longer; what claims to be was not made here.
 const MOST_BYTES: usize = 1 << 20;
 
@@ -155,6 +157,35 @@ impl Moments {
             Some(Remembered::Ended(body)) => decode(&body).map(Some),
             None => self.store.moment(target, at).await?.map(|body| decode(&body)).transpose(),
         }
+    }
+
+    /// The records of the minutes of a range, oldest first: from the store, newer ones from memory. At most the newest day of
+    /// it. Unpacking them takes some tenths of a second for a day, on the blocking pool.
+    ///
+    /// # Errors
+    /// The store did not answer, or what is stored cannot be read.
+    pub async fn records(&self, target: &TargetId, range: Resolved) -> Result<Vec<MinuteRecord>, StoreError> {
+        let from = range.from.floor_to(MINUTE_MS);
+        let stored = self.store.moments_between(target, from, range.to, MOST_RECORDS).await?;
+        let is_in = |at: &Timestamp| *at >= from && *at < range.to;
+        let remembered = self.with(target, |track| {
+            let ended: Vec<(Timestamp, Arc<[u8]>)> =
+                track.ended.iter().filter(|(at, _)| is_in(at)).map(|(at, ended)| (*at, ended.body.clone())).collect();
+            (ended, track.open.as_ref().filter(|open| is_in(&open.at)).map(Minute::record))
+        });
+        let (ended, open) = remembered.unwrap_or_default();
+        let unpack = move || {
+            // What memory has was seen at least as long.
+            let mut bodies: BTreeMap<Timestamp, Arc<[u8]>> =
+                stored.into_iter().map(|(at, body)| (at, body.into())).collect();
+            bodies.extend(ended);
+            let mut records = bodies.into_values().map(|body| decode(&body)).collect::<Result<Vec<_>, _>>()?;
+            records.extend(open);
+            Ok(records)
+        };
+        let unreadable =
+            |error: tokio::task::JoinError| StoreError::Unreadable { what: "minutes", cause: error.to_string() };
+        tokio::task::spawn_blocking(unpack).await.map_err(unreadable)?
     }
 
     /// The minute nearest to `at` that has a record.

@@ -24,6 +24,8 @@ fn reading(at: Timestamp) -> Observation {
         sample: Sample { target: orders(), at, figures },
         facts: ServerFacts::default(),
         sessions: Vec::new(),
+        hidden_sessions: 0,
+        waits: None,
         statements: Vec::new(),
         spending: Ok(Spending { interval: Duration::from_secs(5), statements: Vec::new(), calls: 0, time_ms: 0.0 }),
         tables: Vec::new(),
@@ -39,18 +41,12 @@ fn reading(at: Timestamp) -> Observation {
 
 fn session(pid: i32, state: &str, wait: Option<(&str, &str)>, blocked_by: &[i32], waited_ms: f64) -> Session {
     Session {
-        pid,
-        backend_start: NOON,
-        user: "shop".into(),
-        application: "order-sync".into(),
-        state: state.into(),
-        state_since: Some(NOON.plus_millis(-9_000)),
-        transaction_since: Some(NOON.plus_millis(-9_000)),
         wait_kind: wait.map(|(kind, _)| kind.into()),
         wait_event: wait.map(|(_, event)| event.into()),
         lock_wait_ms: (!blocked_by.is_empty()).then_some(waited_ms),
         blocked_by: blocked_by.to_vec(),
         statement: format!("UPDATE orders SET state = ? /* {pid} */"),
+        ..Session::sample(pid, state, 9, NOON)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct PoolProfile {
     /// Largest size of the interactive lane. Default 10.
     pub interactive_max: u32,
-    /// Largest size of the monitor lane. Default 2.
+    /// Largest size of the monitor lane. Default 3: the collection, the look at waits, the sign of life beside them.
     pub monitor_max: u32,
     /// Largest size of the batch lane. Default 4.
     pub batch_max: u32,
@@ -99,7 +99,7 @@ impl Default for PoolProfile {
     fn default() -> Self {
         PoolProfile {
             interactive_max: 10,
-            monitor_max: 2,
+            monitor_max: 3,
             batch_max: 4,
             data_max: 8,
             warmup_max: 2,

@@ -1,6 +1,6 @@
 //! Where the newest view of a target stands, for everyone who asks between two samples.
 
-use crate::{collect::Observation, target::Target};
+use crate::{collect::Observation, policy::Policy, target::Target};
 use headroom_model::{
     Timestamp,
     health::Health,
@@ -57,6 +57,8 @@ pub(crate) struct Slot {
     pub cache_reset_at: Moment,
     /// Issues of resources whose limit is near, as they were forecast last.
     pub near_limits: NearLimits,
+    /// Ending sessions by rule.
+    pub policy: Policy,
     published: watch::Sender<Published>,
 }
 
@@ -76,7 +78,7 @@ impl NearLimits {
 
 impl Slot {
     /// A slot before its first sample: `health` is unknown, the servers are starting.
-    pub fn new(target: Arc<Target>, health: Health) -> Self {
+    pub fn new(target: Arc<Target>, health: Health, policy: Policy) -> Self {
         let update = LiveUpdate {
             at: health.at,
             target: TargetInfo {
@@ -101,6 +103,7 @@ impl Slot {
             pool_reset_at: Moment::default(),
             cache_reset_at: Moment::default(),
             near_limits: NearLimits::default(),
+            policy,
             published: watch::Sender::new(published),
         }
     }
@@ -108,6 +111,11 @@ impl Slot {
     /// The newest publication.
     pub fn published(&self) -> Published {
         self.published.borrow().clone()
+    }
+
+    /// Every publication from now on, the newest of those that were missed.
+    pub fn watch(&self) -> watch::Receiver<Published> {
+        self.published.subscribe()
     }
 
     /// Puts the next publication in place of the previous one.

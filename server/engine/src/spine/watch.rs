@@ -6,10 +6,10 @@ use crate::{
     cache::Cache,
     clock::Clock,
     collect::{
-        COLLECT_BUDGET, CollectSettings, Collector, Heartbeat, Observation, Pulse, STATEMENTS_RESET, ServerFacts,
+        COLLECT_BUDGET, CollectSettings, Collector, Heartbeat, Observation, Pulse, STATEMENTS_RESET, ServerFacts, Waits,
     },
     dataset::Page,
-    health::{HealthSettings, HealthTracker},
+    health::{HealthSettings, HealthTracker, SessionLimits},
     history::History,
     issues::{self, Beside},
     moment::Moments,
@@ -51,6 +51,9 @@ pub(crate) struct Watch {
     slot: Arc<Slot>,
     /// What the target's datasets are read through.
     cache: Option<Cache<Page>>,
+    /// What its sampler counts.
+    waits: Arc<Waits>,
+    limits: SessionLimits,
     settings: CollectSettings,
     pulse: Pulse,
     tracker: HealthTracker,
@@ -71,10 +74,12 @@ impl Watch {
         cache: Option<Cache<Page>>,
         collect: CollectSettings,
         health: HealthSettings,
+        waits: Arc<Waits>,
     ) -> Self {
         let target = slot.target.clone();
         Watch {
             pulse: Pulse::new(target.clone()),
+            limits: health.session_limits(),
             tracker: HealthTracker::new(health),
             postgres: ReachTracker::new("PostgreSQL", true),
             redis: ReachTracker::new("Redis", target.redis.is_some()),
@@ -85,13 +90,15 @@ impl Watch {
             readers,
             slot,
             cache,
+            waits,
             settings: collect,
         }
     }
 
     /// Watches until told to stop. `delay` sets targets apart, so that they are not all asked at once.
     pub async fn run(mut self, delay: Duration, stop: CancellationToken) {
-        let mut collector = Collector::new(self.slot.target.clone(), self.readers.clock.clone(), self.settings);
+        let mut collector = Collector::new(self.slot.target.clone(), self.readers.clock.clone(), self.settings)
+            .with_waits(self.waits.clone());
         if let Some(cache) = self.cache.take() {
             collector = collector.with_cache(cache);
         }
@@ -215,6 +222,8 @@ impl Watch {
             sample: Sample { target: self.slot.target.id.clone(), at: self.readers.clock.now(), figures },
             facts: self.facts.clone(),
             sessions: Vec::new(),
+            hidden_sessions: 0,
+            waits: None,
             statements: Vec::new(),
             spending: Err("PostgreSQL did not answer.".to_owned()),
             tables: Vec::new(),
@@ -245,7 +254,7 @@ impl Watch {
             slower: &log.slower(&observation.sample.target),
             patterns: &log.patterns(&observation.sample.target),
         };
-        let issues = issues::draw(&observation, &health, beside);
+        let issues = issues::draw(&observation, &health, &self.limits, beside);
         self.readers.history.observe(&observation.sample);
         self.readers.moments.observe(&observation);
         self.readers.statements.observe(&observation);
@@ -270,6 +279,8 @@ impl Watch {
             old.postgres_started_at = new.postgres_started_at;
             old.replica = new.replica;
             old.statements_reset_at = new.statements_reset_at;
+            old.logs_lock_waits = new.logs_lock_waits;
+            old.deadlock_timeout = new.deadlock_timeout.take().or(old.deadlock_timeout.take());
             self.limitations.clone_from(&observation.limitations);
         }
         if observation.redis_error.is_none() {

@@ -87,6 +87,8 @@ impl Stage {
             sample: Sample { target: orders(), at: self.at(), figures: Figures::new() },
             facts: ServerFacts::default(),
             sessions: Vec::new(),
+            hidden_sessions: 0,
+            waits: None,
             statements: Vec::new(),
             spending: Err("Not read.".into()),
             workload: Some(workload),

@@ -447,6 +447,14 @@ pub trait StateStore: Send + Sync + 'static {
     async fn save_moments(&self, target: &TargetId, rows: &[MomentRow]) -> Result<(), StoreError>;
     /// What ran in the minute that starts at `at`.
     async fn moment(&self, target: &TargetId, at: Timestamp) -> Result<Option<Vec<u8>>, StoreError>;
+    /// What ran in the minutes from `from` until `to`, oldest first, at most `limit`: the newest where there are more.
+    async fn moments_between(
+        &self,
+        target: &TargetId,
+        from: Timestamp,
+        to: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(Timestamp, Vec<u8>)>, StoreError>;
     /// The nearest minutes that are kept: not after `at`, and after it.
     async fn moments_around(
         &self,

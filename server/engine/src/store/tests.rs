@@ -646,6 +646,11 @@ async fn what_ran_is_kept_once_a_minute_and_pruned_with_the_minutes() {
         assert_eq!(store.moment(&orders(), at(1)).await.unwrap(), None);
         assert_eq!(store.moments_around(&orders(), at(1)).await.unwrap(), (Some(at(0)), Some(at(5))));
         assert_eq!(store.moments_around(&orders(), at(5)).await.unwrap(), (Some(at(5)), Some(at(3 * day))));
+        let kept = store.moments_between(&orders(), at(0), at(6), 10).await.unwrap();
+        assert_eq!(kept, [(at(0), b"longer".to_vec()), (at(5), vec![0, 255, 0])]);
+        let newest = store.moments_between(&orders(), at(0), at(6), 1).await.unwrap();
+        assert_eq!(newest, [(at(5), vec![0, 255, 0])]);
+        assert_eq!(store.moments_between(&orders(), at(0), at(5), 10).await.unwrap().len(), 1, "the end is not in it");
         assert_eq!(store.moments_size().await.unwrap(), MomentsSize { minutes: 4, bytes: 18 });
 
         let retention = Retention { minutes_days: 2, ..Retention::default() };

@@ -7,5 +7,6 @@ mod moment;
 mod outage;
 mod publish;
 mod reset;
+mod sessions;
 mod statements;
 mod support;

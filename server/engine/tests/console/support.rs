@@ -30,6 +30,7 @@ fn collect() -> CollectSettings {
         heartbeat_every: Duration::from_secs(2),
         statement_timeout: Duration::from_secs(3),
         lock_timeout: Duration::from_millis(100),
+        waits_every: Duration::from_secs(1),
     }
 }
 
@@ -41,6 +42,7 @@ pub fn config(targets: &[(&str, String, Option<String>)]) -> ConsoleConfig {
         redis: redis_url.clone().map(Servers::Single),
         pool: PoolProfile::default(),
         limits: CapacityLimits::default(),
+        auto_terminate: None,
     };
     ConsoleConfig {
         targets: targets.iter().map(target).collect(),

@@ -22,5 +22,6 @@ pub fn config(database_url: &str, redis: Option<Servers>, pool: PoolProfile) -> 
         redis,
         pool,
         limits: CapacityLimits::default(),
+        auto_terminate: None,
     }
 }

@@ -36,6 +36,7 @@ async fn console(url: String) -> Arc<Console> {
         redis: None,
         pool: PoolProfile::default(),
         limits: CapacityLimits::default(),
+        auto_terminate: None,
     };
     let config = ConsoleConfig {
         targets: vec![target],

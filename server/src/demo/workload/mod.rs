@@ -35,6 +35,8 @@ pub struct Rates {
     pub blocker_every: Duration,
     /// How long such a transaction holds its locks.
     pub blocker_holds: Duration,
+    /// How long each third one does, which someone forgot: time enough to find it and to end it.
+    pub forgotten_holds: Duration,
     /// Between two transactions left open by mistake.
     pub leak_every: Duration,
     /// How long such a transaction idles before it ends by itself.
@@ -53,6 +55,7 @@ impl Default for Rates {
             report_every: Duration::from_secs(20),
             blocker_every: Duration::from_secs(150),
             blocker_holds: Duration::from_secs(9),
+            forgotten_holds: Duration::from_secs(75),
             leak_every: Duration::from_secs(420),
             leak_lasts: Duration::from_secs(90),
         }

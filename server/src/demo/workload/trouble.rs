@@ -1,4 +1,4 @@
-//! Trouble that ends by itself: a transaction that blocks orders, a session left idle in its transaction.
+//! Trouble that ends by itself, or from the page: a transaction that blocks orders, a session left idle in its transaction.
 
 use super::{CUSTOMERS, Shop};
 use headroom_engine::pool::Lane;
@@ -11,16 +11,20 @@ const FIRST: Duration = Duration::from_secs(25);
 
 pub async fn blockers(shop: Shop) {
     let mut pause = FIRST;
+    let mut count = 0_u32;
     while shop.wait(pause).await {
         pause = shop.rates.blocker_every;
-        if let Err(error) = block(&shop).await {
+        count = count.wrapping_add(1);
+        let holds = if count.is_multiple_of(3) { shop.rates.forgotten_holds } else { shop.rates.blocker_holds };
+        if let Err(error) = block(&shop, holds).await {
             shop.recover("blocker", &error).await;
         }
     }
 }
 
-/// Reprices the hottest products and dawdles before it commits: orders for them wait.
-async fn block(shop: &Shop) -> anyhow::Result<()> {
+/// Reprices the hottest products and dawdles before it commits: orders for them wait. Ended meanwhile, it fails at its
+/// commit.
+async fn block(shop: &Shop, holds: Duration) -> anyhow::Result<()> {
     let mut connection = shop.pools.acquire(Lane::Batch).await?;
     let mut transaction = connection.begin().await?;
     sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0").execute(&mut *transaction).await?;
@@ -28,7 +32,7 @@ async fn block(shop: &Shop) -> anyhow::Result<()> {
         .bind(60_i64)
         .execute(&mut *transaction)
         .await?;
-    shop.wait(shop.rates.blocker_holds).await;
+    shop.wait(holds).await;
     transaction.commit().await?;
     Ok(())
 }

@@ -2,17 +2,17 @@
 
 use super::{Findings, Server};
 use crate::collect::{Session, interval::share, literals::redact};
-use headroom_model::MetricId;
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use headroom_model::{MetricId, activity::SessionKey};
+use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
 
 /// Longest statement text kept of a session, in characters.
-const STATEMENT_CHARS: usize = 500;
+pub(crate) const STATEMENT_CHARS: usize = 500;
 
 /// Reads the counts over all backends and the list of client sessions. The collector's own session counts as a
 /// connection, but neither as active nor as running.
 ///
-/// Without `pg_monitor` the server hides state and type of other roles' backends; then only the connections are counted
-/// (from the rows that belong to a role and a database, which includes parallel workers).
+/// Without `pg_monitor` the server hides state and type of other roles' backends; then the connections are counted (from the
+/// rows that belong to a role and a database, which includes parallel workers), and the list holds the role's own sessions.
 pub(super) async fn read(connection: &mut PgConnection, server: &Server, findings: &mut Findings) -> sqlx::Result<()> {
     let row = sqlx::query(
         "SELECT /* headroom */
@@ -46,40 +46,56 @@ pub(super) async fn read(connection: &mut PgConnection, server: &Server, finding
             "Sessions of other roles are hidden, so activity, lock waits and statements are not measured.",
             server.grant_monitor(),
         );
-        return Ok(());
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of processes")]
+        {
+            findings.hidden_sessions = figure(2)?.max(0.0) as u64;
+        }
+    } else {
+        findings.set(MetricId::SessionsActive, figure(3)?);
+        findings.set(MetricId::SessionsIdleInTransaction, figure(4)?);
+        findings.set(MetricId::LocksBlocked, figure(5)?);
+        findings.set(MetricId::AutovacuumWorkers, figure(6)?);
+        findings.set(MetricId::LongestStatement, millis(7)?);
+        findings.set(MetricId::LongestIdleInTransaction, millis(8)?);
+        findings.set(MetricId::LongestTransaction, millis(9)?);
     }
-    findings.set(MetricId::SessionsActive, figure(3)?);
-    findings.set(MetricId::SessionsIdleInTransaction, figure(4)?);
-    findings.set(MetricId::LocksBlocked, figure(5)?);
-    findings.set(MetricId::AutovacuumWorkers, figure(6)?);
-    findings.set(MetricId::LongestStatement, millis(7)?);
-    findings.set(MetricId::LongestIdleInTransaction, millis(8)?);
-    findings.set(MetricId::LongestTransaction, millis(9)?);
-    findings.sessions = sessions(connection, findings).await?;
+    findings.sessions = sessions(connection, server, findings).await?;
     Ok(())
 }
 
 /// The client sessions, oldest transaction first, at most 500. Blockers are asked for of sessions that wait for a lock
 /// only, and of a hundred at most: `pg_blocking_pids` stops the lock manager for a moment each time.
-async fn sessions(connection: &mut PgConnection, findings: &Findings) -> sqlx::Result<Vec<Session>> {
-    let rows = sqlx::query(
-        "SELECT /* headroom */ pid, floor(extract(epoch FROM backend_start) * 1000)::int8 AS backend_start,
-            coalesce(usename, '')::text AS usename, application_name, coalesce(state, 'unknown') AS state,
+async fn sessions(connection: &mut PgConnection, server: &Server, findings: &Findings) -> sqlx::Result<Vec<Session>> {
+    // Came with version 14.
+    let query_id = if server.version >= 140_000 { "query_id" } else { "NULL::int8" };
+    let own = OWN;
+    let sql = format!(
+        "SELECT /* headroom */ pid, {BACKEND_START_US} AS backend_start, {QUERY_START_US} AS query_start_us,
+            coalesce(usename, '')::text AS usename, application_name, coalesce(datname, '')::text AS datname,
+            host(client_addr) AS client, coalesce(state, 'unknown') AS state,
             (extract(epoch FROM now - state_change) * 1000)::float8 AS state_age,
             (extract(epoch FROM now - xact_start) * 1000)::float8 AS transaction_age,
-            wait_event_type, wait_event, left(query, 8192) AS query,
+            (extract(epoch FROM now - query_start) * 1000)::float8 AS statement_age,
+            wait_event_type, wait_event, left(query, 8192) AS query, {query_id} AS query_id,
+            age(backend_xmin)::int8 AS xmin_age, {own} AS own,
             CASE WHEN wait_event_type = 'Lock' AND nth <= 100 THEN pg_blocking_pids(pid) END AS blocked_by
          FROM (SELECT *, clock_timestamp() AS now,
                     count(*) FILTER (WHERE wait_event_type = 'Lock') OVER (ORDER BY query_start, pid) AS nth
                FROM pg_stat_activity
                WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
                ORDER BY xact_start NULLS LAST, pid LIMIT 500) a
-         ORDER BY xact_start NULLS LAST, pid",
-    )
-    .fetch_all(connection)
-    .await?;
+         ORDER BY xact_start NULLS LAST, pid"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(connection).await?;
     rows.iter().map(|row| session(row, findings)).collect()
 }
+
+/// Start of a backend, exactly as the server keeps it: a microsecond is the finest it knows.
+pub(crate) const BACKEND_START_US: &str = "(extract(epoch FROM backend_start) * 1000000)::int8";
+/// Start of a statement, exactly.
+pub(crate) const QUERY_START_US: &str = "(extract(epoch FROM query_start) * 1000000)::int8";
+/// Whether a session is a console's: the lanes give their connections such names, and share their role.
+pub(crate) const OWN: &str = "(usename = current_user AND application_name LIKE 'headroom/%')";
 
 fn session(row: &PgRow, findings: &Findings) -> sqlx::Result<Session> {
     // Ages by the server's clock, moments by ours: the two may differ.
@@ -93,17 +109,24 @@ fn session(row: &PgRow, findings: &Findings) -> sqlx::Result<Session> {
     blocked_by.sort_unstable();
     blocked_by.dedup();
     Ok(Session {
-        pid: row.try_get("pid")?,
-        backend_start: headroom_model::Timestamp(row.try_get("backend_start")?),
+        key: SessionKey { pid: row.try_get("pid")?, backend_start_us: row.try_get("backend_start")? },
         user: row.try_get("usename")?,
         application: row.try_get::<Option<String>, _>("application_name")?.unwrap_or_default(),
+        database: row.try_get("datname")?,
+        client: row.try_get("client")?,
         state: row.try_get("state")?,
         state_since: since("state_age")?,
         transaction_since: since("transaction_age")?,
+        statement_since: since("statement_age")?,
+        statement_start_us: row.try_get("query_start_us")?,
         wait_kind: row.try_get("wait_event_type")?,
         wait_event: row.try_get("wait_event")?,
         lock_wait_ms: None,
         blocked_by,
+        locks: Vec::new(),
+        query_id: row.try_get("query_id")?,
+        xmin_age: row.try_get("xmin_age")?,
+        own: row.try_get::<Option<bool>, _>("own")?.unwrap_or(false),
         statement: redact(&row.try_get::<Option<String>, _>("query")?.unwrap_or_default(), STATEMENT_CHARS),
     })
 }

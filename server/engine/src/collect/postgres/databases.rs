@@ -4,13 +4,44 @@ use super::{Findings, Server};
 use crate::collect::interval::{Counters, Reading, Step, share};
 use headroom_model::MetricId;
 use sqlx::{PgConnection, Row};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Below this many block requests a hit ratio says nothing.
 const LEAST_BLOCKS: f64 = 1000.0;
 
+/// Deadlocks are marked on the timeline at most this often: a storm of them is one mark a minute, with their number.
+const TELL_DEADLOCKS_EVERY: Duration = Duration::from_secs(60);
+
 #[derive(Debug, Default)]
-pub(super) struct Databases(Counters<9>);
+pub(super) struct Databases {
+    counters: Counters<9>,
+    deadlocks: Deadlocks,
+}
+
+/// Deadlocks that no mark tells of yet.
+#[derive(Debug, Default)]
+struct Deadlocks {
+    untold: f64,
+    told: Option<Instant>,
+}
+
+impl Deadlocks {
+    fn count(&mut self, more: f64, findings: &mut Findings) {
+        self.untold += more;
+        let since_told = self.told.map(|told| told.elapsed());
+        if self.untold < 1.0 || since_told.is_some_and(|since| since < TELL_DEADLOCKS_EVERY) {
+            return;
+        }
+        let over = match since_told {
+            Some(since) if since < 2 * TELL_DEADLOCKS_EVERY => "In the last minute or so, in this database",
+            _ => "In this database",
+        };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count, at least 1")]
+        findings.deadlocked(self.untold as u64, over);
+        *self = Deadlocks { untold: 0.0, told: Some(Instant::now()) };
+    }
+}
 
 impl Databases {
     pub(super) async fn read(
@@ -32,7 +63,7 @@ impl Databases {
         for (index, value) in values.iter_mut().enumerate() {
             *value = row.try_get(index)?;
         }
-        let interval = match self.0.advance(Reading { taken: Instant::now(), epoch: row.try_get(9)?, values }) {
+        let interval = match self.counters.advance(Reading { taken: Instant::now(), epoch: row.try_get(9)?, values }) {
             Step::First => return Ok(()),
             Step::Reset => {
                 findings.statistics_reset("Database statistics were reset", None);
@@ -49,6 +80,7 @@ impl Databases {
         findings.set(MetricId::BufferHitRatio, share(hits, hits + reads, LEAST_BLOCKS));
         findings.set(MetricId::TempBytes, temp_bytes);
         findings.set(MetricId::Deadlocks, deadlocks);
+        self.deadlocks.count(deadlocks, findings);
         if server.track_io_timing {
             findings.set(MetricId::BlockReadTime, (reads > 0.0).then(|| read_ms / reads));
         } else {
@@ -61,6 +93,6 @@ impl Databases {
     }
 
     pub(super) fn forget(&mut self) {
-        self.0.forget();
+        self.counters.forget();
     }
 }

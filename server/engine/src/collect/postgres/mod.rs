@@ -1,7 +1,7 @@
 //! PostgreSQL: one lease, one statement a source, every source on its own. A source that fails leaves its figures absent
 //! and the others alive.
 
-mod activity;
+pub(crate) mod activity;
 mod checkpoints;
 mod databases;
 mod io;
@@ -181,6 +181,7 @@ impl Postgres {
             findings.figures.clear();
             findings.set(MetricId::DatabaseUp, up);
             findings.sessions.clear();
+            findings.hidden_sessions = 0;
             findings.spending = Err("PostgreSQL did not answer.".to_owned());
         } else {
             self.heavy.carry(findings, self.settings.heavy_every);
@@ -267,6 +268,8 @@ impl Postgres {
         self.facts.postgres_version = Some(server.version_text.clone());
         self.facts.postgres_started_at = Some(Timestamp(server.started_at));
         self.facts.replica = Some(server.in_recovery);
+        self.facts.logs_lock_waits = Some(server.logs_lock_waits);
+        self.facts.deadlock_timeout = Some(server.deadlock_timeout.clone());
     }
 }
 

@@ -33,6 +33,9 @@ pub(super) struct Server {
     pub(super) started_at: i64,
     pub(super) in_recovery: bool,
     pub(super) track_io_timing: bool,
+    pub(super) logs_lock_waits: bool,
+    /// As people write it: `1s`.
+    pub(super) deadlock_timeout: String,
     pub(super) connections_max: f64,
     pub(super) block_size: f64,
     pub(super) database_oid: i64,
@@ -72,7 +75,9 @@ impl Server {
                 CASE WHEN current_setting('pg_stat_statements.max', true) IS NULL THEN
                     (SELECT s.setting FROM pg_settings s WHERE s.name = 'shared_preload_libraries') END,
                 current_setting('pg_stat_statements.track', true),
-                coalesce(current_setting('pg_stat_statements.track_planning', true), 'off')::bool",
+                coalesce(current_setting('pg_stat_statements.track_planning', true), 'off')::bool,
+                current_setting('log_lock_waits')::bool,
+                current_setting('deadlock_timeout')",
         )
         .fetch_one(connection)
         .await?;
@@ -98,6 +103,8 @@ impl Server {
             preloaded: row.try_get(13)?,
             statements_track: row.try_get(14)?,
             track_planning: row.try_get(15)?,
+            logs_lock_waits: row.try_get(16)?,
+            deadlock_timeout: row.try_get(17)?,
         })
     }
 
@@ -144,6 +151,8 @@ mod tests {
             started_at: 0,
             in_recovery: false,
             track_io_timing: true,
+            logs_lock_waits: true,
+            deadlock_timeout: "1s".into(),
             connections_max: 97.0,
             block_size: 8192.0,
             database_oid: 5,

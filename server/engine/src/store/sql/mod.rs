@@ -109,6 +109,16 @@ impl StateStore for SqlStore {
         moments::read(self, target, at).await
     }
 
+    async fn moments_between(
+        &self,
+        target: &TargetId,
+        from: Timestamp,
+        to: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(Timestamp, Vec<u8>)>, StoreError> {
+        moments::between(self, target, from, to, limit).await
+    }
+
     async fn moments_around(
         &self,
         target: &TargetId,

@@ -29,6 +29,21 @@ pub async fn read(store: &SqlStore, target: &TargetId, at: Timestamp) -> Result<
     Ok(rows.first_mut().map(|row| row.bytes()).transpose()?)
 }
 
+pub async fn between(
+    store: &SqlStore,
+    target: &TargetId,
+    from: Timestamp,
+    to: Timestamp,
+    limit: u32,
+) -> Result<Vec<(Timestamp, Vec<u8>)>, StoreError> {
+    let Some(target) = find(store, target).await? else { return Ok(Vec::new()) };
+    let query =
+        Query::new("SELECT at, body FROM moments WHERE target = $1 AND at >= $2 AND at < $3 ORDER BY at DESC LIMIT $4");
+    let mut rows = store.database.read(query.bind(target).bind(from).bind(to).bind(limit)).await?;
+    let read = rows.iter_mut().rev().map(|row| Ok((row.timestamp()?, row.bytes()?)));
+    read.collect::<Result<_, sqlx::Error>>().map_err(Into::into)
+}
+
 pub async fn around(
     store: &SqlStore,
     target: &TargetId,

@@ -1,5 +1,6 @@
 //! `/database`.
 
 mod indexes;
+mod sessions;
 mod statements;
 mod tables;

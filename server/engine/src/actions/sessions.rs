@@ -1,0 +1,396 @@
+//! Cancelling a statement, ending a session: one backend and no other, verified.
+//!
+//! A process id is reused, so the backend's start is part of its name and is checked in the statement that signals, to the
+//! microsecond. Client sessions only: never a walsender, a vacuum, or a session of a console. What was signalled is looked at
+//! again until the statement or the session is gone.
+
+use super::{
+    ActionError, Request,
+    ask::{bounded, code, lease, unreachable},
+};
+use crate::{
+    collect::{
+        literals::redact,
+        postgres::activity::{BACKEND_START_US, OWN, QUERY_START_US, STATEMENT_CHARS},
+    },
+    console::Console,
+    sql::quote_identifier,
+    store::NewAudit,
+    target::Target,
+};
+use headroom_model::{
+    TargetId,
+    action::ActionOutcome,
+    activity::{SessionAct, SessionKey, SessionPreview},
+    event::{EventKind, NewEvent},
+    format,
+};
+use serde_json::json;
+use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
+use std::{sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep};
+
+/// How long a session may take to end, or a statement to stop, before that counts as not verified.
+const GRACE: Duration = Duration::from_secs(5);
+/// Between two looks whether it is gone.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Which session, and what must still be true of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ending {
+    /// Which session.
+    pub key: SessionKey,
+    /// What to do.
+    pub act: SessionAct,
+    /// Only while it is at this statement: a cancel would otherwise hit the one that came after it.
+    pub statement_start_us: Option<i64>,
+    /// Only while it is still in a state for at least so long, by the server's clock: what a policy acts on.
+    pub only_while: Option<Standing>,
+}
+
+/// A state that must still last.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Standing {
+    /// Idle in a transaction, rather than running a statement.
+    pub idle_in_transaction: bool,
+    /// For at least so long, in milliseconds.
+    pub for_ms: f64,
+}
+
+/// What the server says of a process.
+#[derive(Clone, Debug)]
+struct Found {
+    backend_start_us: Option<i64>,
+    backend_type: Option<String>,
+    own: bool,
+    superuser: bool,
+    user: String,
+    application: String,
+    database: String,
+    state: String,
+    statement_start_us: Option<i64>,
+    statement: String,
+    state_ms: f64,
+    transaction_ms: Option<f64>,
+    wait: Option<String>,
+}
+
+impl Found {
+    fn read(row: &PgRow) -> sqlx::Result<Found> {
+        let text = |column: &str| row.try_get::<Option<String>, _>(column).map(Option::unwrap_or_default);
+        Ok(Found {
+            backend_start_us: row.try_get("backend_start")?,
+            backend_type: row.try_get("backend_type")?,
+            own: row.try_get::<Option<bool>, _>("own")?.unwrap_or(false),
+            superuser: row.try_get("superuser")?,
+            user: text("usename")?,
+            application: text("application_name")?,
+            database: text("datname")?,
+            state: text("state")?,
+            statement_start_us: row.try_get("query_start")?,
+            statement: redact(&text("query")?, STATEMENT_CHARS),
+            state_ms: row.try_get::<Option<f64>, _>("state_ms")?.unwrap_or(0.0).max(0.0),
+            transaction_ms: row.try_get::<Option<f64>, _>("transaction_ms")?.map(|age| age.max(0.0)),
+            wait: row.try_get("wait")?,
+        })
+    }
+
+    fn is_active(&self) -> bool {
+        matches!(self.state.as_str(), "active" | "fastpath function call")
+    }
+
+    /// `"psql" of role "ada"`.
+    fn who(&self) -> String {
+        match self.application.as_str() {
+            "" => format!("of role {}", self.user),
+            application => format!("of {application}, role {}", self.user),
+        }
+    }
+}
+
+/// Looks at a process; none where there is no such one.
+async fn find(connection: &mut PgConnection, pid: i32) -> Result<Option<Found>, ActionError> {
+    let sql = format!(
+        "SELECT /* headroom */ {BACKEND_START_US} AS backend_start, backend_type, {OWN} AS own,
+            coalesce(r.rolsuper, false) AS superuser, a.usename::text AS usename, application_name,
+            datname::text AS datname, state, {QUERY_START_US} AS query_start, left(query, 8192) AS query,
+            (extract(epoch FROM clock_timestamp() - state_change) * 1000)::float8 AS state_ms,
+            (extract(epoch FROM clock_timestamp() - xact_start) * 1000)::float8 AS transaction_ms,
+            wait_event_type || ': ' || wait_event AS wait
+         FROM pg_catalog.pg_stat_activity a LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.usesysid WHERE a.pid = $1"
+    );
+    let row = sqlx::query(AssertSqlSafe(sql)).bind(pid).fetch_optional(connection).await;
+    let row = row.map_err(|error| unreachable(&error))?;
+    row.map(|row| Found::read(&row)).transpose().map_err(|error| unreachable(&error))
+}
+
+/// Why a process is not the one that is meant, or must not be touched.
+async fn refusal(
+    connection: &mut PgConnection,
+    found: Option<&Found>,
+    ending: &Ending,
+) -> Result<Option<ActionError>, ActionError> {
+    let pid = ending.key.pid;
+    let refuse = |reason: String| Ok(Some(ActionError::Refused(reason)));
+    let Some(found) = found else {
+        return refuse(format!("session {pid} is gone: it ended by itself; nothing was done"));
+    };
+    if found.backend_start_us.is_none() && found.backend_type.is_none() {
+        let role = role(connection).await?;
+        return Ok(Some(ActionError::NotAllowed {
+            what: format!("The server hides session {pid} from the role {role}."),
+            remedy: format!("GRANT pg_monitor, pg_signal_backend TO {role};"),
+        }));
+    }
+    match found.backend_type.as_deref() {
+        Some("client backend") => {}
+        other => {
+            let kind = other.unwrap_or("of unknown kind");
+            return refuse(format!("process {pid} is no client session ({kind}); nothing was done"));
+        }
+    }
+    if found.backend_start_us != Some(ending.key.backend_start_us) {
+        return refuse(format!(
+            "process {pid} is another session now, {}: the one that was meant has ended, and the server used its number \
+             again; nothing was done",
+            found.who()
+        ));
+    }
+    if found.own {
+        return refuse(format!("session {pid} is a console's own; nothing was done"));
+    }
+    if ending.act == SessionAct::Cancel && !found.is_active() {
+        return refuse(format!(
+            "session {pid} runs no statement, it is {}: there is nothing to cancel; terminate it to end its transaction",
+            found.state
+        ));
+    }
+    let named = ending.statement_start_us.filter(|_| ending.act == SessionAct::Cancel);
+    if named.is_some_and(|start| found.statement_start_us != Some(start)) {
+        return refuse(format!(
+            "session {pid} has ended the statement that was meant and runs another one; nothing was done"
+        ));
+    }
+    Ok(None)
+}
+
+pub(super) async fn preview(target: &Target, ending: Ending) -> Result<SessionPreview, ActionError> {
+    bounded(async {
+        let mut lease = lease(target).await?;
+        let found = find(&mut lease, ending.key.pid).await?;
+        if let Some(refusal) = refusal(&mut lease, found.as_ref(), &ending).await? {
+            return Err(refusal);
+        }
+        let Some(found) = found else { return Err(ActionError::Refused("the session is gone".to_owned())) };
+        // Blockers are asked for of waiting sessions only, a hundred at most.
+        let waiting = "SELECT /* headroom */ count(*)::int8 FROM (SELECT pid FROM pg_catalog.pg_stat_activity \
+             WHERE wait_event_type = 'Lock' LIMIT 100) a WHERE $1 = ANY(pg_catalog.pg_blocking_pids(a.pid))";
+        let blocks: i64 = sqlx::query_scalar(waiting)
+            .bind(ending.key.pid)
+            .fetch_one(&mut *lease)
+            .await
+            .map_err(|error| unreachable(&error))?;
+        let blocks = u64::try_from(blocks).unwrap_or(0);
+        Ok(SessionPreview {
+            key: ending.key,
+            act: ending.act,
+            effect: effect(&found, ending.act, blocks),
+            user: found.user,
+            application: found.application,
+            database: found.database,
+            state: found.state,
+            statement_start_us: found.statement_start_us,
+            statement: found.statement,
+            transaction_ms: found.transaction_ms,
+            blocks,
+        })
+    })
+    .await
+}
+
+fn effect(found: &Found, act: SessionAct, blocks: u64) -> String {
+    let frees = match blocks {
+        0 => String::new(),
+        blocks => format!(" {} that wait for it can go on.", format::counted(blocks, "session")),
+    };
+    match act {
+        SessionAct::Cancel => format!(
+            "Stops the statement, which has run for {}; the client gets an error and stays connected.{frees}",
+            format::duration_ms(found.state_ms)
+        ),
+        SessionAct::Terminate => {
+            let transaction = found.transaction_ms.map_or_else(
+                || "No transaction is open.".to_owned(),
+                |age| format!("Its transaction, open for {}, is rolled back.", format::duration_ms(age)),
+            );
+            format!("Disconnects the client. {transaction}{frees}")
+        }
+    }
+}
+
+/// Signals and looks until it had its effect. Answers what was found, and who it was.
+async fn act(target: &Target, ending: &Ending) -> Result<(Found, String), ActionError> {
+    let began = Instant::now();
+    let (mut lease, before) = bounded(async {
+        let mut lease = lease(target).await?;
+        let before = signal(&mut lease, ending).await?;
+        Ok((lease, before))
+    })
+    .await?;
+    let pid = ending.key.pid;
+    loop {
+        let now = bounded(find(&mut lease, pid)).await;
+        let now = now.map_err(|error| ActionError::NotVerified(format!("session {pid} was signalled, then: {error}")));
+        let Some(now) = now?.filter(|now| now.backend_start_us == Some(ending.key.backend_start_us)) else {
+            let what = match ending.act {
+                SessionAct::Terminate => format!("session {pid} {} has ended", before.who()),
+                SessionAct::Cancel => format!("session {pid} {} has ended, and its statement with it", before.who()),
+            };
+            return Ok((before, format!("{what}, after {}", spent(began))));
+        };
+        let stopped = !now.is_active() || now.statement_start_us != before.statement_start_us;
+        if ending.act == SessionAct::Cancel && stopped {
+            let effect = format!(
+                "the statement of session {pid} {} was stopped after {}; the session is {}",
+                before.who(),
+                spent(began),
+                now.state
+            );
+            return Ok((before, effect));
+        }
+        if began.elapsed() > GRACE {
+            let waits = now.wait.map_or_else(String::new, |wait| format!(", waiting for {wait}"));
+            let what = match ending.act {
+                SessionAct::Cancel => "still runs its statement",
+                SessionAct::Terminate => "is still there",
+            };
+            return Err(ActionError::NotVerified(format!(
+                "session {pid} {what} {} after the signal{waits}; it ends as soon as it looks for signals",
+                spent(began)
+            )));
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+fn spent(began: Instant) -> String {
+    format::duration_ms(began.elapsed().as_secs_f64() * 1000.0)
+}
+
+/// Sends the signal in the statement that checks who gets it.
+async fn signal(connection: &mut PgConnection, ending: &Ending) -> Result<Found, ActionError> {
+    let before = find(connection, ending.key.pid).await?;
+    if let Some(refusal) = refusal(connection, before.as_ref(), ending).await? {
+        return Err(refusal);
+    }
+    let function = match ending.act {
+        SessionAct::Cancel => "pg_cancel_backend",
+        SessionAct::Terminate => "pg_terminate_backend",
+    };
+    // MATERIALIZED: the signal is sent for what was read, not for what a second look would find.
+    let sql = format!(
+        "WITH meant AS MATERIALIZED (
+            SELECT /* headroom */ pid FROM pg_catalog.pg_stat_activity
+            WHERE pid = $1 AND {BACKEND_START_US} = $2 AND backend_type = 'client backend'
+                AND pid <> pg_catalog.pg_backend_pid() AND NOT coalesce({OWN}, false)
+                AND ($3::bool IS FALSE OR state IN ('active', 'fastpath function call'))
+                AND ($4::int8 IS NULL OR {QUERY_START_US} = $4)
+                AND ($5::float8 IS NULL OR extract(epoch FROM clock_timestamp() - state_change) * 1000 >= $5)
+                AND ($6::bool IS NULL OR CASE WHEN $6 THEN state LIKE 'idle in transaction%' ELSE state = 'active' END))
+         SELECT /* headroom */ pg_catalog.{function}(pid) FROM meant"
+    );
+    let sent: Result<Option<bool>, sqlx::Error> = sqlx::query_scalar(AssertSqlSafe(sql))
+        .bind(ending.key.pid)
+        .bind(ending.key.backend_start_us)
+        .bind(ending.act == SessionAct::Cancel)
+        .bind(ending.statement_start_us.filter(|_| ending.act == SessionAct::Cancel))
+        .bind(ending.only_while.map(|standing| standing.for_ms))
+        .bind(ending.only_while.map(|standing| standing.idle_in_transaction))
+        .fetch_optional(&mut *connection)
+        .await;
+    match (sent, before) {
+        (Ok(Some(true)), Some(before)) => Ok(before),
+        (Ok(_), _) => {
+            // It changed between the two looks, or was gone when the signal came.
+            let now = find(connection, ending.key.pid).await?;
+            let changed = || {
+                let pid = ending.key.pid;
+                ActionError::Refused(format!("session {pid} went on meanwhile; nothing was done"))
+            };
+            Err(refusal(connection, now.as_ref(), ending).await?.unwrap_or_else(changed))
+        }
+        (Err(error), before) if code(&error).as_deref() == Some("42501") => {
+            let role = role(connection).await?;
+            let pid = ending.key.pid;
+            Err(if before.is_some_and(|before| before.superuser) {
+                ActionError::Refused(format!(
+                    "session {pid} belongs to a superuser: only a superuser may end it, and no grant lets {role} do so; \
+                     nothing was done"
+                ))
+            } else {
+                ActionError::NotAllowed {
+                    what: format!("The role {role} may not signal sessions of other roles."),
+                    remedy: format!("GRANT pg_signal_backend TO {role};"),
+                }
+            })
+        }
+        (Err(error), _) => Err(unreachable(&error)),
+    }
+}
+
+/// Ends a session or its statement, with audit row and event.
+pub(super) async fn run(
+    console: &Arc<Console>,
+    target: &TargetId,
+    ending: Ending,
+    request: Request,
+) -> Result<ActionOutcome, ActionError> {
+    let found = console.target(target).ok_or_else(|| ActionError::UnknownTarget(target.clone()))?;
+    let done = act(&found, &ending).await;
+    let (verb, key) = (ending.act.as_str(), ending.key);
+    let at = console.clock.now();
+    let mut parameters = json!({ "pid": key.pid, "backendStartUs": key.backend_start_us });
+    if let Ok((before, _)) = &done {
+        parameters["user"] = before.user.clone().into();
+        parameters["application"] = before.application.clone().into();
+        parameters["database"] = before.database.clone().into();
+        parameters["state"] = before.state.clone().into();
+        parameters["statement"] = before.statement.clone().into();
+    }
+    let audit = NewAudit {
+        at,
+        actor: request.actor.name.clone(),
+        role: request.actor.role,
+        origin: request.origin,
+        action: format!("session.{verb}"),
+        target: Some(target.clone()),
+        parameters,
+        reason: request.reason,
+        outcome: done.as_ref().map_or_else(ToString::to_string, |(_, effect)| effect.clone()),
+        succeeded: done.is_ok(),
+    };
+    let audit_id = console.store.add_audit(&audit).await;
+    let (_, effect) = done?;
+    console.feed().mark_soon(NewEvent {
+        at,
+        target: Some(target.clone()),
+        kind: EventKind::Action,
+        band: None,
+        title: match ending.act {
+            SessionAct::Cancel => format!("A statement was cancelled: session {}", key.pid),
+            SessionAct::Terminate => format!("Session {} was terminated", key.pid),
+        },
+        detail: Some(effect.clone()),
+        actor: Some(request.actor.name),
+    });
+    Ok(ActionOutcome { audit_id: audit_id?, at, effect })
+}
+
+/// The console's role, quoted.
+async fn role(connection: &mut PgConnection) -> Result<String, ActionError> {
+    let role: String = sqlx::query_scalar("SELECT /* headroom */ current_user::text")
+        .fetch_one(connection)
+        .await
+        .map_err(|error| unreachable(&error))?;
+    Ok(quote_identifier(&role))
+}

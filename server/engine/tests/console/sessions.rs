@@ -1,0 +1,336 @@
+//! Sessions end by the button and by the policy: the one that is meant and no other, verified, on record; refusals say why.
+
+use crate::support::{PATIENCE, config, id, start, until};
+use headroom_engine::{
+    actions::{ActionError, Ending, Request, end, preview_ending},
+    clock::Clock,
+    console::Console,
+    policy,
+    sql::quote_identifier,
+    store::{self, EventQuery},
+};
+use headroom_model::{
+    Actor, MetricId, Role,
+    access::Proof,
+    activity::{ActivityQuery, AutoTerminateRules, SessionAct, SessionKey, SessionKind},
+    contention::Contention,
+    event::EventKind,
+    range,
+};
+use headroom_sandbox::test::{self, TestDatabase};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+const SECRET: &str = "4556-7375-8689-9855";
+
+fn request() -> Request {
+    Request {
+        actor: Actor { name: "ada".into(), role: Role::Operator, proof: Proof::Session },
+        origin: Some("127.0.0.1".into()),
+        reason: Some("it blocks the shop".into()),
+    }
+}
+
+async fn run(connection: &mut PgConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
+}
+
+async fn key_of(connection: &mut PgConnection) -> SessionKey {
+    let sql = "SELECT pid, (extract(epoch FROM backend_start) * 1000000)::int8 FROM pg_stat_activity \
+               WHERE pid = pg_backend_pid()";
+    let (pid, backend_start_us) = sqlx::query_as(sql).fetch_one(connection).await.unwrap();
+    SessionKey { pid, backend_start_us }
+}
+
+async fn is_there(admin: &mut PgConnection, key: SessionKey) -> bool {
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1";
+    sqlx::query_scalar::<_, i64>(sql).bind(key.pid).fetch_one(admin).await.unwrap() > 0
+}
+
+fn ending(key: SessionKey, act: SessionAct) -> Ending {
+    Ending { key, act, statement_start_us: None, only_while: None }
+}
+
+fn refusal<T: std::fmt::Debug>(done: Result<T, ActionError>) -> String {
+    match done {
+        Err(ActionError::Refused(reason)) => reason,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+async fn contention(console: &Console) -> Contention {
+    let range = range::resolve("now-1h", "now", console.clock.now()).unwrap();
+    console.contention(&id("orders"), range).await.unwrap().unwrap()
+}
+
+async fn shown(console: &Console, what: &str, wanted: impl Fn(&Contention) -> bool) -> Contention {
+    let begun = Instant::now();
+    loop {
+        let seen = contention(console).await;
+        if wanted(&seen) {
+            return seen;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{what} was never seen: {seen:#?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// A chain: `holder` has a row, one session waits for it and another behind that one.
+async fn chain(database: &TestDatabase) -> (PgConnection, Vec<tokio::task::JoinHandle<bool>>) {
+    let mut holder = database.connect().await.unwrap();
+    run(&mut holder, "CREATE TABLE cards (id int PRIMARY KEY, number text); INSERT INTO cards VALUES (1, '')").await;
+    run(&mut holder, "SET application_name = 'nightly'").await;
+    run(&mut holder, &format!("BEGIN; UPDATE cards SET number = '{SECRET}' WHERE id = 1")).await;
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        let mut waiter = database.connect().await.unwrap();
+        waiting.push(tokio::spawn(async move {
+            let sql = format!("UPDATE cards SET number = '{SECRET}' WHERE id = 1");
+            let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut waiter).await;
+            done.is_ok() && waiter.close().await.is_ok()
+        }));
+        // The second queues behind the first.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    (holder, waiting)
+}
+
+#[tokio::test]
+async fn the_root_of_a_tree_is_shown_and_ended_and_the_others_go_on() {
+    test::on_each_postgres(|database| async move {
+        let (mut holder, waiting) = chain(&database).await;
+        let key = key_of(&mut holder).await;
+        let console = start(&[("orders", database.url(), None)]).await;
+        let seen = shown(&console, "the chain", |seen| {
+            seen.trees.iter().any(|tree| tree.waiting == 2 && tree.nodes[0].pid == key.pid)
+                && seen.waits.classes.iter().any(|class| class.metric == MetricId::WaitsLock)
+        })
+        .await;
+        let tree = &seen.trees[0];
+        assert_eq!(tree.root(), Some(key), "named to the microsecond");
+        let root = &tree.nodes[0];
+        assert!(tree.longest_ms.is_some_and(|ms| ms > 0.0) && root.blocks == 2 && root.depth == 0, "{tree:#?}");
+        let holds = |relation: &str, mode: &str| {
+            root.locks
+                .iter()
+                .any(|lock| lock.granted && lock.relation.as_deref() == Some(relation) && lock.mode == mode)
+        };
+        assert!(holds("cards", "RowExclusiveLock"), "{:#?}", root.locks);
+        assert!(root.locks.iter().all(|lock| lock.relation.as_deref() != Some("cards_pkey")), "indexes only repeat");
+        let first = &tree.nodes[1];
+        assert!(first.depth == 1 && first.waits_for == Some(key.pid) && first.blocks == 1, "{tree:#?}");
+        assert!(first.locks.iter().any(|lock| !lock.granted && lock.kind == "transactionid"), "{:#?}", first.locks);
+        let last = &tree.nodes[2];
+        assert!(last.depth == 2 && last.locks.iter().any(|lock| !lock.granted && lock.kind == "tuple"), "{tree:#?}");
+        assert!(!format!("{seen:?}").contains(SECRET));
+
+        let activity =
+            console.activity(&id("orders"), &ActivityQuery { kind: SessionKind::Blocking, ..Default::default() });
+        let activity = activity.unwrap().unwrap();
+        assert_eq!(activity.sessions.iter().map(|view| (view.key, view.blocks)).next(), Some((key, 2)));
+        assert!(activity.sessions[0].query_id.is_some() == (database.major() >= 14));
+
+        let preview = preview_ending(&console, &id("orders"), ending(key, SessionAct::Terminate)).await.unwrap();
+        assert!(preview.application == "nightly" && preview.state == "idle in transaction", "{preview:?}");
+        assert!(preview.blocks == 1 && preview.effect.contains("rolled back"), "{preview:?}");
+        let outcome = end(&console, &id("orders"), ending(key, SessionAct::Terminate), &request()).await.unwrap();
+        assert!(outcome.effect.contains("has ended"), "{outcome:?}");
+        for waiter in waiting {
+            assert!(waiter.await.unwrap(), "who waited goes on");
+        }
+        assert!(sqlx::query("SELECT 1").execute(&mut holder).await.is_err(), "the holder is disconnected");
+
+        let (rows, _) = console.store.audit(0, 10).await.unwrap();
+        let audit = &rows.iter().find(|row| row.id == outcome.audit_id).unwrap().audit;
+        assert!(audit.succeeded && audit.actor == "ada" && audit.action == "session.terminate", "{audit:?}");
+        assert_eq!(audit.parameters["backendStartUs"].as_i64(), Some(key.backend_start_us));
+        assert!(!format!("{audit:?}").contains(SECRET));
+        // The past of the tree stays, and someone who asks again is told that it is over.
+        let after =
+            shown(&console, "the end of the chain", |seen| seen.trees.is_empty() && !seen.stretches.is_empty()).await;
+        assert!(after.stretches[0].root.pid == key.pid && after.stretches[0].waiters == 2, "{after:#?}");
+        let gone = refusal(end(&console, &id("orders"), ending(key, SessionAct::Terminate), &request()).await);
+        assert!(gone.contains("is gone"), "{gone}");
+        console.shutdown().await;
+        let query = EventQuery { kinds: vec![EventKind::Action], limit: 10, ..EventQuery::default() };
+        let events = console.store.events(&query).await.unwrap();
+        assert_eq!(events.len(), 1, "what was refused is no event: {events:#?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_what_is_meant_is_touched() {
+    test::on_each_postgres(|database| async move {
+        let mut admin = database.connect().await.unwrap();
+        let mut busy = database.connect().await.unwrap();
+        let key = key_of(&mut busy).await;
+        let console = start(&[("orders", database.url(), None)]).await;
+        let target = id("orders");
+        let act = async |ending: Ending| end(&console, &target, ending, &request()).await;
+
+        // A process id that was used again: the start differs, by a microsecond here.
+        let other = SessionKey { backend_start_us: key.backend_start_us + 1, ..key };
+        let reason = refusal(act(ending(other, SessionAct::Terminate)).await);
+        assert!(reason.contains("is another session now"), "{reason}");
+        let reason = refusal(act(ending(key, SessionAct::Cancel)).await);
+        assert!(reason.contains("runs no statement") && reason.contains("idle"), "{reason}");
+        let absent = SessionKey { pid: i32::MAX, ..key };
+        assert!(refusal(act(ending(absent, SessionAct::Terminate)).await).contains("is gone"));
+        // Processes of the server and sessions of the console.
+        for (kind, sql) in [
+            ("no client session", "backend_type = 'checkpointer'"),
+            ("a console's own", "application_name LIKE 'headroom/%'"),
+        ] {
+            let sql = format!(
+                "SELECT pid, (extract(epoch FROM backend_start) * 1000000)::int8 FROM pg_stat_activity WHERE {sql} \
+                 AND (datname IS NULL OR datname = current_database()) LIMIT 1"
+            );
+            let found: Option<(i32, i64)> = loop {
+                let found = sqlx::query_as(AssertSqlSafe(sql.clone())).fetch_optional(&mut admin).await.unwrap();
+                if found.is_some() {
+                    break found;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            };
+            let (pid, backend_start_us) = found.unwrap();
+            let reason = refusal(act(ending(SessionKey { pid, backend_start_us }, SessionAct::Terminate)).await);
+            assert!(reason.contains(kind), "{reason}");
+        }
+        assert!(is_there(&mut admin, key).await);
+
+        // A cancel stops the statement that it names, and not the next one.
+        let sleeping = tokio::spawn(async move {
+            let first = sqlx::query("SELECT pg_sleep(60)").execute(&mut busy).await;
+            let code = first.unwrap_err().as_database_error().unwrap().code().unwrap().into_owned();
+            (code, sqlx::query("SELECT 1").execute(&mut busy).await.is_ok())
+        });
+        let preview = loop {
+            match preview_ending(&console, &target, ending(key, SessionAct::Cancel)).await {
+                Ok(preview) => break preview,
+                Err(ActionError::Refused(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(error) => panic!("{error}"),
+            }
+        };
+        let start = preview.statement_start_us.unwrap();
+        let earlier = Ending { statement_start_us: Some(start - 1), ..ending(key, SessionAct::Cancel) };
+        assert!(refusal(act(earlier).await).contains("runs another one"));
+        let exact = Ending { statement_start_us: Some(start), ..ending(key, SessionAct::Cancel) };
+        let outcome = act(exact).await.unwrap();
+        assert!(outcome.effect.contains("was stopped"), "{outcome:?}");
+        assert_eq!(sleeping.await.unwrap(), ("57014".to_owned(), true), "cancelled, and still connected");
+        console.shutdown().await;
+    })
+    .await;
+}
+
+/// A role of the test's own, and the connection string that uses it.
+async fn role(admin: &mut PgConnection, database: &TestDatabase, what: &str) -> (String, String) {
+    let role = format!("{what} \"{}\"", database.name());
+    let quoted = quote_identifier(&role);
+    run(admin, &format!("CREATE ROLE {quoted} LOGIN PASSWORD 'w'")).await;
+    let url = database.url();
+    let (_, host) = url.rsplit_once('@').unwrap();
+    let name: String = role.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    (quoted, format!("postgres://{name}:w@{host}"))
+}
+
+#[tokio::test]
+async fn missing_rights_are_named_with_the_grant_that_helps() {
+    test::on_each_postgres(|database| async move {
+        let mut admin = database.connect().await.unwrap();
+        let (watcher, watcher_url) = role(&mut admin, &database, "ends").await;
+        let (app, app_url) = role(&mut admin, &database, "app").await;
+        let mut session = PgConnection::connect(&app_url).await.unwrap();
+        let key = key_of(&mut session).await;
+        let root = key_of(&mut admin).await;
+        let console = start(&[("orders", watcher_url, None)]).await;
+        let target = id("orders");
+        until(&console, "orders", |update| update.figures.contains_key(&MetricId::Connections)).await;
+        let bare = console.activity(&target, &ActivityQuery::default()).unwrap().unwrap();
+        assert!(
+            bare.hidden > 0 && bare.missing[0].remedy.as_deref() == Some(&format!("GRANT pg_monitor TO {watcher};"))
+        );
+        assert!(bare.sessions.iter().all(|view| view.key != key), "{bare:#?}");
+
+        let act = async |key| end(&console, &target, ending(key, SessionAct::Terminate), &request()).await;
+        let Err(ActionError::NotAllowed { remedy, .. }) = act(key).await else { panic!("it was allowed") };
+        assert_eq!(remedy, format!("GRANT pg_monitor, pg_signal_backend TO {watcher};"));
+        run(&mut admin, &format!("GRANT pg_monitor TO {watcher}")).await;
+        let Err(ActionError::NotAllowed { remedy, .. }) = act(key).await else { panic!("it was allowed") };
+        assert_eq!(remedy, format!("GRANT pg_signal_backend TO {watcher};"));
+        run(&mut admin, &remedy).await;
+        let reason = refusal(act(root).await);
+        assert!(reason.contains("belongs to a superuser"), "{reason}");
+        assert!(act(key).await.unwrap().effect.contains("has ended"));
+        let (rows, _) = console.store.audit(0, 10).await.unwrap();
+        assert_eq!(rows.iter().filter(|row| !row.audit.succeeded).count(), 3, "refusals are on record");
+        console.shutdown().await;
+        run(&mut admin, &format!("DROP OWNED BY {watcher}; DROP ROLE {watcher}; DROP ROLE {app}")).await;
+    })
+    .await;
+}
+
+async fn with_policy(database: &TestDatabase, dry_run: bool) -> Arc<Console> {
+    let mut config = config(&[("orders", database.url(), None)]);
+    config.collect.live_every = Duration::from_secs(1);
+    config.targets[0].auto_terminate = Some(AutoTerminateRules {
+        idle_in_transaction_ms: Some(500),
+        long_running_ms: Some(500),
+        applications: vec!["nightly-*".into()],
+        users: Vec::new(),
+        dry_run,
+        most_per_minute: 2,
+    });
+    let store = store::open("sqlite::memory:").await.unwrap();
+    Console::start(config, store, Clock::system()).await.unwrap()
+}
+
+async fn acted(console: &Console, acts: usize) {
+    let begun = Instant::now();
+    while console.activity(&id("orders"), &ActivityQuery::default()).unwrap().unwrap().auto_terminate.acts.len() < acts
+    {
+        assert!(begun.elapsed() < PATIENCE, "the policy did not act");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_policy_touches_what_it_may_and_no_more_than_so_many() {
+    test::on_each_postgres(|database| async move {
+        let mut admin = database.connect().await.unwrap();
+        let mut open = Vec::new();
+        for name in ["nightly-1", "psql", "nightly-2", "nightly-3"] {
+            let mut session = database.connect().await.unwrap();
+            run(&mut session, &format!("SET application_name = '{name}'; BEGIN; SELECT 1")).await;
+            open.push((key_of(&mut session).await, session));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let dry = with_policy(&database, true).await;
+        acted(&dry, 2).await;
+        for (key, _) in &open {
+            assert!(is_there(&mut admin, *key).await, "a dry run ends nobody");
+        }
+        dry.shutdown().await;
+        let (_, audited) = dry.store.audit(0, 10).await.unwrap();
+        assert_eq!(audited, 0);
+
+        let console = with_policy(&database, false).await;
+        acted(&console, 2).await;
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        let there = [0, 1, 2, 3].map(|i| open[i].0);
+        let [first, spared, second, third] = there;
+        assert!(!is_there(&mut admin, first).await && !is_there(&mut admin, second).await, "the longest first");
+        assert!(is_there(&mut admin, spared).await, "not on the list");
+        assert!(is_there(&mut admin, third).await, "two a minute");
+        let (rows, _) = console.store.audit(0, 10).await.unwrap();
+        assert_eq!(rows.len(), 2);
+        assert!(rows.iter().all(|row| row.audit.actor == policy::ACTOR && row.audit.succeeded), "{rows:#?}");
+        assert!(rows[0].audit.reason.as_deref().unwrap().starts_with("idle in transaction for "), "{rows:#?}");
+        console.shutdown().await;
+    })
+    .await;
+}
