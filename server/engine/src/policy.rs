@@ -93,12 +93,16 @@ impl Case {
 
 type Name = (SessionKey, Option<i64>);
 
-/// Sessions past a limit that the lists allow to touch, longest first.
-fn cases(rules: &AutoTerminateRules, observation: &Observation) -> Vec<Case> {
+/// Sessions in a database past a limit that the lists allow to touch, longest first. Those of other databases on the server
+/// are other people's.
+fn cases(rules: &AutoTerminateRules, observation: &Observation, database: &str) -> Vec<Case> {
     let now = observation.sample.at;
     let allowed = |session: &Session| {
         let listed = |list: &[String], name: &str| list.is_empty() || list.iter().any(|entry| matches(entry, name));
-        !session.own && listed(&rules.applications, &session.application) && listed(&rules.users, &session.user)
+        !session.own
+            && session.database == database
+            && listed(&rules.applications, &session.application)
+            && listed(&rules.users, &session.user)
     };
     let case = |session: &Session| {
         let idle_in_transaction = session.is_idle_in_transaction();
@@ -145,7 +149,8 @@ impl Enforcer {
         let mut samples = self.slot.watch();
         while let Some(Ok(())) = stop.run_until_cancelled(samples.changed()).await {
             let observation = samples.borrow_and_update().observation.clone();
-            let Some(observation) = observation else { continue };
+            // Where nothing was seen, nothing is over.
+            let Some(observation) = observation.filter(|seen| seen.postgres_error.is_none()) else { continue };
             if stop.run_until_cancelled(self.enforce(&rules, &observation)).await.is_none() {
                 return;
             }
@@ -153,7 +158,7 @@ impl Enforcer {
     }
 
     async fn enforce(&mut self, rules: &AutoTerminateRules, observation: &Observation) {
-        let cases = cases(rules, observation);
+        let cases = cases(rules, observation, self.slot.target.database());
         let standing: BTreeSet<Name> = cases.iter().map(Case::name).collect();
         self.dealt_with.retain(|name| standing.contains(name));
         for case in cases {
@@ -277,11 +282,11 @@ mod tests {
             Session { own: true, ..of(8, "active", 500, "report-7", "shop") },
         ]);
         let pids = |rules: &AutoTerminateRules| -> Vec<i32> {
-            cases(rules, &observation).iter().map(|case| case.session.key.pid).collect()
+            cases(rules, &observation, "orders").iter().map(|case| case.session.key.pid).collect()
         };
         assert_eq!(pids(&rules()), [3, 1, 4], "longest first");
         assert_eq!(pids(&AutoTerminateRules { long_running_ms: None, ..rules() }), [3, 1]);
         assert_eq!(pids(&AutoTerminateRules { applications: Vec::new(), ..rules() }), [5, 3, 1, 4]);
-        assert_eq!(cases(&rules(), &observation)[2].reason(), "one statement has run for 31 s, limit 30 s");
+        assert_eq!(cases(&rules(), &observation, "orders")[2].reason(), "one statement has run for 31 s, limit 30 s");
     }
 }

@@ -149,6 +149,12 @@ impl Target {
         }
     }
 
+    /// The watched database.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        self.options.get_database().unwrap_or_else(|| self.options.get_username())
+    }
+
     /// Why PostgreSQL could not be reached, in one sentence without credentials.
     #[must_use]
     pub fn explain(&self, error: &PoolError) -> String {

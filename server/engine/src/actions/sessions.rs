@@ -299,11 +299,13 @@ async fn signal(connection: &mut PgConnection, ending: &Ending) -> Result<Found,
                 AND ($6::bool IS NULL OR CASE WHEN $6 THEN state LIKE 'idle in transaction%' ELSE state = 'active' END))
          SELECT /* headroom */ pg_catalog.{function}(pid) FROM meant"
     );
+    let statement = ending.statement_start_us.or_else(|| before.as_ref().and_then(|before| before.statement_start_us));
     let sent: Result<Option<bool>, sqlx::Error> = sqlx::query_scalar(AssertSqlSafe(sql))
         .bind(ending.key.pid)
         .bind(ending.key.backend_start_us)
         .bind(ending.act == SessionAct::Cancel)
-        .bind(ending.statement_start_us.filter(|_| ending.act == SessionAct::Cancel))
+        // Only the statement that was looked at is cancelled, never the one that follows it.
+        .bind(statement.filter(|_| ending.act == SessionAct::Cancel))
         .bind(ending.only_while.map(|standing| standing.for_ms))
         .bind(ending.only_while.map(|standing| standing.idle_in_transaction))
         .fetch_optional(&mut *connection)

@@ -155,8 +155,7 @@ impl WaitSampler {
     /// What is seen, and how long the server took to answer.
     async fn read(&self) -> Result<(Vec<(WaitName, u64)>, Duration), Missed> {
         let pools = &self.target.pools;
-        let monitor = pools.snapshot().into_iter().find(|lane| lane.lane == Lane::Monitor.name());
-        if monitor.is_none_or(|lane| lane.in_use + 2 > lane.max) {
+        if pools.in_use(Lane::Monitor) + 2 > pools.size(Lane::Monitor) {
             return Err(Missed::Busy);
         }
         let look = async {

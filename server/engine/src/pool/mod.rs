@@ -275,6 +275,12 @@ impl Pools {
         self.all().map(|lane| lane.snapshot()).collect()
     }
 
+    /// Connections of a lane that are lent out.
+    #[must_use]
+    pub fn in_use(&self, lane: Lane) -> u32 {
+        self.lane(lane).in_use()
+    }
+
     /// Callers in the queue of a lane.
     #[must_use]
     pub fn waiting(&self, lane: Lane) -> u32 {

@@ -69,19 +69,20 @@ async fn detail(connection: &mut PgConnection, findings: &mut Findings) -> sqlx:
         return Ok(());
     }
     let pids: Vec<i32> = involved.into_iter().take(DETAILED).collect();
-    // Indexes are locked with their table and would only say it again. A table of another database has no name here.
+    // A share for each session: one with thousands of locks leaves room for the others. Indexes are locked with their table and would only say it again. A table of another database has no name here.
     let rows = sqlx::query(
-        "SELECT /* headroom */ l.pid, l.locktype, l.mode, l.granted,
+        "SELECT /* headroom */ * FROM (SELECT l.pid, l.locktype, l.mode, l.granted,
             CASE WHEN l.relation IS NULL THEN NULL
                 WHEN c.oid IS NOT NULL AND n.nspname = 'public' THEN c.relname::text
                 WHEN c.oid IS NOT NULL THEN n.nspname || '.' || c.relname
-                ELSE 'relation ' || l.relation || ' of ' || coalesce(d.datname, 'all databases') END
+                ELSE 'relation ' || l.relation || ' of ' || coalesce(d.datname, 'all databases') END AS relation,
+            row_number() OVER (PARTITION BY l.pid ORDER BY l.granted) AS place
          FROM pg_locks l LEFT JOIN pg_database d ON d.oid = l.database
             LEFT JOIN pg_class c ON c.oid = l.relation AND (l.database = 0 OR d.datname = current_database())
             LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE l.pid = ANY($1) AND (NOT l.granted OR l.locktype <> 'virtualxid')
             AND (NOT l.granted OR c.relkind IS NULL OR c.relkind NOT IN ('i', 'I'))
-         ORDER BY l.granted, l.pid LIMIT 1000",
+         ) found WHERE place <= 60 ORDER BY granted, pid LIMIT 3000",
     )
     .bind(pids)
     .fetch_all(connection)
