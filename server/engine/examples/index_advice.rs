@@ -86,6 +86,7 @@ async fn main() -> Result<()> {
             redis: None,
             pool: PoolProfile::default(),
             limits: CapacityLimits::default(),
+            auto_terminate: None,
         }],
         collect: CollectSettings { live_every: Duration::from_secs(1), ..CollectSettings::default() },
         health: HealthSettings::default(),
