@@ -25,13 +25,21 @@ export const ask = (sql) => execFileSync(psql, [site.demo.postgresUrl, "-XAtc", 
 /** Stops the demo's PostgreSQL, or starts it again: the demo's own switch. */
 export const togglePostgres = () => process.kill(site.demo.pid, "SIGUSR1");
 
+/** An ordinary role that may do what the shop may: nobody but a superuser ends the session of one. */
+function visitor() {
+  ask("DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'visitor') THEN CREATE ROLE visitor LOGIN PASSWORD 'visitor' IN ROLE shop; END IF; END $$");
+  const url = new URL(site.demo.postgresUrl);
+  [url.username, url.password] = ["visitor", "visitor"];
+  return url.href;
+}
+
 /**
  * A session of its own that runs `sql` and stays connected until the test `t` ends: `done(text)` waits for what psql says,
  * `ended()` until it is gone.
  */
 export function connect(t, application, sql) {
   const env = { ...process.env, PGAPPNAME: application };
-  const child = spawn(psql, [site.demo.postgresUrl, "-XAt"], { env, stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawn(psql, [visitor(), "-XAt"], { env, stdio: ["pipe", "pipe", "pipe"] });
   let said = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (said += data));
   child.stdin.on("error", () => {}); // psql may end before its input does

@@ -44,7 +44,7 @@ test("search, kind, role, tag, order and columns are in the address", async (t) 
   });
   await page.goto(`${site.demo.url}/queries`);
   await list(page).getByText("Kind", { exact: true }).click();
-  await list(page).getByRole("menuitemradio", { name: "update" }).click();
+  await list(page).getByRole("link", { name: "update", exact: true }).click();
   await page.waitForURL(/kind=update/);
   await until("only updates", async () => {
     const texts = await rows(page).locator(".sql-line").evaluateAll((lines) => lines.map((line) => line.title));

@@ -97,7 +97,7 @@ test("sessions are filtered, sorted, opened, and their statement cancelled", asy
   await sessions.getByRole("link", { name: "Application" }).click();
   await page.waitForURL(/sort=application/);
   await sessions.getByText("Columns", { exact: true }).click();
-  await sessions.getByRole("menuitemcheckbox", { name: /Snapshot age/ }).click();
+  await sessions.getByRole("link", { name: /^Snapshot age/ }).click();
   await page.waitForURL(/columns=xmin/);
   await sessions.getByRole("link", { name: /^Details of session/ }).click();
   await page.waitForURL(/open=\d+-\d+/);

@@ -12,7 +12,6 @@ pub mod failure;
 pub mod figure;
 pub mod first;
 pub mod icon;
-#[allow(dead_code, unused_imports, reason = "the pages of the observatory use the rest")]
 pub mod list;
 pub mod notices;
 pub mod operation;

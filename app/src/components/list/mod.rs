@@ -12,7 +12,7 @@ mod spec;
 pub use find::Find;
 pub use pager::Pager;
 pub use row::Twisty;
-pub use spec::{Asked, Column, ListKeys, ListSpec, Order, Shown, read_order, written_order};
+pub use spec::{Column, ListKeys, ListSpec, Order, Shown, read_order, written_order};
 
 use super::sort::SortHead;
 use crate::layout::use_frame;

@@ -22,8 +22,7 @@ fn menu(key: &'static str, name: &'static str, values: Signal<Vec<(String, Optio
         view! {
             <a
                 href=move || link(Some(&written))
-                role="menuitemradio"
-                aria-checked=move || if is_chosen() { "true" } else { "false" }
+                aria-current=move || is_chosen().then_some("true")
                 data-noscroll=""
             >
                 <span>{value}</span>
@@ -37,11 +36,10 @@ fn menu(key: &'static str, name: &'static str, values: Signal<Vec<(String, Optio
         <Show when=move || values.with(|values| !values.is_empty()) || chosen.with(|chosen| !chosen.is_empty())>
             <details class="pop start">
                 <summary class="btn s">{label}</summary>
-                <div class="panel flush menu" role="menu" aria-label=name>
+                <div class="panel flush menu">
                     <a
                         href=move || link(None)
-                        role="menuitemradio"
-                        aria-checked=move || if chosen.with(String::is_empty) { "true" } else { "false" }
+                        aria-current=move || chosen.with(String::is_empty).then_some("true")
                         data-noscroll=""
                     >
                         <span>"All"</span>

@@ -104,7 +104,8 @@ impl Explainer {
         Ok(())
     }
 
-    /// Whether one of these functions may not be called while planning, as the catalogue tells; its name with its schema.
+    /// Whether one of these functions may not be called while planning, as the catalogue tells; its name with its schema. What
+    /// somebody who is no superuser made would run with the rights of this session, whatever it is declared as.
     pub async fn volatile(&mut self, functions: &BTreeSet<String>) -> Result<Option<String>, ExplainError> {
         if functions.is_empty() {
             return Ok(None);
@@ -112,8 +113,11 @@ impl Explainer {
         let names: Vec<&str> = functions.iter().map(String::as_str).collect();
         let query = sqlx::query_scalar(
             "SELECT /* headroom */ quote_ident(n.nspname) || '.' || quote_ident(p.proname) FROM pg_proc p \
-             JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.proname = ANY($1) AND p.provolatile = 'v' \
-             AND p.prokind IN ('f', 'p') AND NOT (n.nspname = 'pg_catalog' AND p.proname = ANY($2)) \
+             JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_roles r ON r.oid = p.proowner \
+             WHERE p.proname = ANY($1) AND p.prokind IN ('f', 'p') \
+             AND (p.provolatile = 'v' AND NOT (n.nspname = 'pg_catalog' AND p.proname = ANY($2)) \
+                 OR n.nspname <> 'pg_catalog' AND NOT r.rolsuper AND NOT EXISTS (SELECT FROM pg_depend d \
+                     WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')) \
              ORDER BY 1 LIMIT 1",
         );
         let query = query.bind(names).bind(HARMLESS).persistent(false).fetch_optional(&mut self.connection);

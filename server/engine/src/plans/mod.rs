@@ -80,7 +80,8 @@ pub enum PlanError {
     Refusal(#[from] Refusal),
     /// It calls a function that changes things.
     #[error(
-        "The statement calls {0}, which is volatile: it may change things while it is planned, so it is not explained."
+        "The statement calls {0}, which is volatile or was made by a role that is no superuser: it may run while it is planned, \
+         with the console's rights, so it is not explained."
     )]
     Volatile(String),
     /// Measuring is switched off.

@@ -51,21 +51,21 @@ impl PoolProfile {
         };
         match name {
             "development" => {
-                Some(PoolProfile { interactive_min: 1, data_min: 1, idle_timeout: 10 * MINUTE, ..sizes(3, 1, 3, 1) })
+                Some(PoolProfile { interactive_min: 1, data_min: 1, idle_timeout: 10 * MINUTE, ..sizes(2, 1, 3, 1) })
             }
             "staging" => Some(PoolProfile {
                 interactive_min: 4,
                 data_min: 6,
                 idle_timeout: 30 * MINUTE,
                 max_lifetime: 60 * MINUTE,
-                ..sizes(16, 6, 22, 4)
+                ..sizes(16, 6, 21, 4)
             }),
             "production" => Some(PoolProfile {
                 interactive_min: 8,
                 data_min: 17,
                 idle_timeout: 60 * MINUTE,
                 max_lifetime: 120 * MINUTE,
-                ..sizes(30, 12, 48, 8)
+                ..sizes(30, 12, 47, 8)
             }),
             _ => None,
         }

@@ -30,6 +30,8 @@ pub(super) struct Detail {
     roles: HashMap<i64, Arc<str>>,
     /// Texts that nobody was told of yet.
     learned: HashMap<i64, KnownText>,
+    /// What statements did of which it is not known yet whether they are the console's own, and how often.
+    waiting: HashMap<Key, (Work, f64)>,
 }
 
 /// What one statement did, and who ran it how often.
@@ -66,10 +68,12 @@ impl Detail {
     /// What lies between this reading and the one before is not known.
     pub(super) fn restart(&mut self, next: &Arc<Snapshot>) {
         self.last = (next.counters.is_some() && next.hidden == 0).then(|| Arc::clone(next));
+        self.waiting.clear();
     }
 
     pub(super) fn forget(&mut self) {
         self.last = None;
+        self.waiting.clear();
     }
 
     /// Takes note of a text, for the next reading of all counters.
@@ -108,9 +112,16 @@ impl Detail {
 }
 
 impl Statements {
-    /// What others did since the last reading of all counters.
-    pub(super) fn workload(&self, next: &Snapshot, spent: &Spent) -> Workload {
+    /// What others did since the last reading of all counters. Whose a new statement is becomes known within seconds; until
+    /// then it counts in the totals, and what it did waits.
+    pub(super) fn workload(&mut self, next: &Snapshot, spent: &Spent) -> Workload {
         let mut by_id: HashMap<i64, Sum> = HashMap::new();
+        let mut add = |key: &Key, work: &Work, calls: f64| {
+            let sum = by_id.entry(key.query_id).or_insert_with(|| Sum { work: Work::ZERO, users: HashMap::new() });
+            sum.work.add(work);
+            *sum.users.entry(key.user).or_default() += calls;
+        };
+        let mut waiting = std::mem::take(&mut self.detail.waiting);
         let (mut calls, mut time_ms) = (0.0, 0.0);
         for (key, delta) in spent.deltas.iter().filter(|(key, _)| !self.is_own(key)) {
             let Some(work) = next.work(&spent.earlier, key, delta) else { continue };
@@ -118,14 +129,23 @@ impl Statements {
                 calls += delta.calls;
                 time_ms += delta.time_ms;
             }
-            // Whose a new statement is becomes known within seconds; until then it is in the totals alone.
-            if !self.own.contains_key(key) {
-                continue;
+            if self.own.contains_key(key) {
+                add(key, &work, delta.calls);
+            } else if waiting.len() < MAX_TEXTS || waiting.contains_key(key) {
+                let (before, times) = waiting.entry(*key).or_insert((Work::ZERO, 0.0));
+                before.add(&work);
+                *times += delta.calls;
             }
-            let sum = by_id.entry(key.query_id).or_insert_with(|| Sum { work: Work::ZERO, users: HashMap::new() });
-            sum.work.add(&work);
-            *sum.users.entry(key.user).or_default() += delta.calls;
         }
+        waiting.retain(|key, (work, times)| match self.own.get(key) {
+            None => next.rows.contains_key(key),
+            Some(true) => false,
+            Some(false) => {
+                add(key, work, *times);
+                false
+            }
+        });
+        self.detail.waiting = waiting;
         let mut sorted: Vec<(i64, Sum)> = by_id.into_iter().collect();
         sorted.sort_by(|a, b| b.1.work.time_ms.total_cmp(&a.1.work.time_ms).then(a.0.cmp(&b.0)));
         let by_time = MAX_IN_SLOT - BY_CALLS;
