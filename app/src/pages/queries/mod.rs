@@ -156,7 +156,10 @@ fn Loaded(target: String, list: StatementList, open: Option<(String, Result<View
         <RangeRefused/>
         <NotRead error=reads.0.error what="Statements could not be read again." retry/>
         {notes}
-        <section class="sheet" aria-label="Statements">
+        <section class="sheet" aria-labelledby="h-statements">
+            <h2 class="vh" id="h-statements">
+                "Statements"
+            </h2>
             <List
                 spec=&STATEMENTS
                 rows
