@@ -17,7 +17,7 @@ async function findings(page) {
   return violations.flatMap(({ id, help, nodes }) => nodes.map(({ target }) => `${id}: ${help} (${target.join(" ")})`));
 }
 
-/** A session that holds a customer's row, and two that wait for it. Ends with the test. */
+/** A session that holds a customer's row, and two that wait for it; the demo's own traffic may join them. Ends with the test. */
 async function chain(t, customer, name) {
   const update = `UPDATE shop.customers SET name = 'sEcReT' WHERE id = ${customer};`;
   const holder = connect(t, name, `BEGIN; ${update}`);
@@ -27,7 +27,7 @@ async function chain(t, customer, name) {
     "the tree is seen",
     async () => {
       const { trees } = await api("/api/v1/database/contention");
-      return trees.find((tree) => tree.nodes[0].session?.application === name && tree.waiting === 2);
+      return trees.find((tree) => tree.nodes[0].session?.application === name && tree.waiting >= 2);
     },
     { within: 60_000, every: 500 },
   );
@@ -38,12 +38,12 @@ test("the root of a blocking tree is ended from the page", async (t) => {
   const { key, waiters } = await chain(t, 11, "nightly-a");
   const page = await openAlive(t, "/locks");
   const now = page.getByRole("region", { name: "Blocking now" });
-  const heading = now.getByRole("heading", { name: new RegExp(`Session ${key.pid} blocks 2 sessions`) });
+  const heading = now.getByRole("heading", { name: new RegExp(`Session ${key.pid} blocks \\d+ sessions`) });
   await heading.waitFor();
   const table = now.getByRole("table", { name: new RegExp(`Session ${key.pid} blocks`) });
   const rows = await table.getByRole("row").allInnerTexts();
   assert.match(rows[1], new RegExp(`${key.pid}[\\s\\S]*nightly-a[\\s\\S]*shop\\.customers, RowExclusiveLock`), "the root comes first");
-  assert.match(rows[2], /nightly-a-waits[\s\S]*a transaction, ShareLock/);
+  assert.ok(rows.slice(2).some((row) => /nightly-a-waits[\s\S]*a transaction, ShareLock/.test(row)), rows.join("\n"));
   assert.ok(!(await page.content()).includes("sEcReT"), "literals stay on the server");
   await picture(page, "locks-blocking");
 
