@@ -134,7 +134,7 @@ test("who may not end sessions is told so", async (t) => {
   const { url: base } = await serve(site, "watchers", { users: { someone: ["viewer", "correct horse battery"] } });
   const key = (await api("/api/v1/database/activity?limit=1")).sessions[0].key;
   const page = await open(t, "/login", { base });
-  await page.getByLabel("User").fill("someone");
+  await page.getByLabel("Name").fill("someone");
   await page.getByLabel("Password").fill("correct horse battery");
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.waitForURL(`${base}/`);
