@@ -266,10 +266,8 @@ fn Loaded(target: String, first: (IndexesView, Option<(String, KnownPlans)>)) ->
                     }
                 })
         }}
-        <section class="sheet" aria-labelledby="h-indexes">
-            <h2 class="vh" id="h-indexes">
-                "Indexes"
-            </h2>
+        <section class="sheet" aria-label="Indexes">
+            <h2 class="vh">"Suggestions and lists"</h2>
             <div class="tabs">
                 <nav class="tab-links" aria-label="Indexes">
                     {Tab::ALL.into_iter().map(link).collect_view()}
