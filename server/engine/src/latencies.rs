@@ -1,6 +1,6 @@
 //! Exact latencies by name (HDR histograms), bounded.
 
-use hdrhistogram::Histogram;
+use hdrhistogram::{Counter, Histogram};
 use std::{collections::HashMap, time::Duration};
 
 /// Names kept apart.
@@ -12,11 +12,18 @@ pub(crate) struct Latency {
     histogram: Histogram<u32>,
 }
 
+/// The longest time that is told apart: one minute.
+pub(crate) const MINUTE_MICROS: u64 = 60_000_000;
+
+/// Microseconds from 1 to `most`, which is at least 2, to so many digits, at most 5. Two digits take 10 KiB.
+pub(crate) fn micros_to<C: Counter>(most: u64, digits: u8) -> Histogram<C> {
+    // All that the library asks for: 1 ≤ low, 2·low ≤ high, digits ≤ 5. Its callers give constants.
+    Histogram::new_with_bounds(1, most, digits).expect("bounds as documented")
+}
+
 impl Latency {
-    /// Two digits take 10 KiB.
     pub fn new(digits: u8) -> Self {
-        let histogram = Histogram::new_with_bounds(1, 60_000_000, digits).expect("1 ≤ low, 2·low ≤ high, digits ≤ 5");
-        Latency { errors: 0, histogram }
+        Latency { errors: 0, histogram: micros_to(MINUTE_MICROS, digits) }
     }
 
     pub fn record(&mut self, failed: bool, elapsed: Duration) {

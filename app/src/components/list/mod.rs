@@ -15,7 +15,7 @@ pub use row::Twisty;
 pub use spec::{Column, ListKeys, ListSpec, Order, Shown, read_order, written_order};
 
 use super::sort::SortHead;
-use crate::layout::use_frame;
+use crate::{data::held::held, layout::use_frame};
 use columns::ColumnMenu;
 use headroom_model::format;
 use leptos::prelude::*;
@@ -75,12 +75,10 @@ pub fn List<R: Clone + PartialEq + Send + Sync + 'static>(
     });
     let row = move |id: String| {
         let of = id.clone();
-        let found = Memo::new(move |before: Option<&Option<R>>| {
-            let now =
-                arranged.with(|arranged| arranged.rows.iter().find(|(id, _)| *id == of).map(|(_, row)| row.clone()));
-            now.or_else(|| before.cloned().flatten())
-        });
-        view! { <Row spec id found shown page detail/> }
+        let newest = move || {
+            arranged.with(|arranged| arranged.rows.iter().find(|(id, _)| *id == of).map(|(_, row)| row.clone()))
+        };
+        untrack(&newest).map(|first| view! { <Row spec id row=held(first, newest) shown page detail/> })
     };
     let lost = move || {
         let is_open = detail.is_some() && asked.with(|asked| asked.open.is_some());

@@ -44,7 +44,7 @@ pub fn Twisty(
 pub fn Row<R: Clone + PartialEq + Send + Sync + 'static>(
     spec: &'static ListSpec<R>,
     id: String,
-    found: Memo<Option<R>>,
+    row: Signal<R>,
     shown: Memo<Vec<usize>>,
     page: Memo<usize>,
     detail: Option<Callback<Signal<R>, AnyView>>,
@@ -78,26 +78,22 @@ pub fn Row<R: Clone + PartialEq + Send + Sync + 'static>(
     });
     let cell = move |place: usize| {
         let column = &spec.columns[place];
-        let content = move || found.with(|row| row.as_ref().map(column.cell));
+        let content = move || row.with(column.cell);
         view! { <td class=column.class>{content}</td> }
     };
     // The first column is always there and holds the twisty; the others come and go.
     let first = &spec.columns[0];
     let others = move || shown.get().into_iter().filter(|place| *place > 0).map(cell).collect_view();
     let width = move || shown.with(Vec::len).to_string();
-    let below = move || {
-        // A row is found before it is shown.
-        let row = Signal::derive(move || found.get().expect("an open row was found"));
-        detail.map(|detail| detail.run(row))
-    };
+    let below = move || detail.map(|detail| detail.run(row));
     view! {
         <tr class:open=move || is_open.get()>
             <th scope="row" class=first.class>
-                {twisty} {move || found.with(|row| row.as_ref().map(first.cell))}
+                {twisty} {move || row.with(first.cell)}
             </th>
             {others}
         </tr>
-        <Show when=move || is_open.get() && found.with(Option::is_some)>
+        <Show when=move || is_open.get()>
             <tr class="detail" id=below_id.clone()>
                 <td colspan=width>{below()}</td>
             </tr>

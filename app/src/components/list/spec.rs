@@ -88,6 +88,31 @@ pub struct Column<R: 'static> {
     pub shown: Shown,
 }
 
+impl<R: 'static> Column<R> {
+    /// A column of words; the first press sorts from A on.
+    pub const fn text(
+        key: &'static str,
+        label: &'static str,
+        class: &'static str,
+        cell: fn(&R) -> AnyView,
+        order: fn(&R) -> String,
+        shown: Shown,
+    ) -> Self {
+        Column { key, label, class, cell, order: Some(Order::Text(order)), largest_first: false, shown }
+    }
+
+    /// A column of figures; the first press sorts largest first.
+    pub const fn number(
+        key: &'static str,
+        label: &'static str,
+        cell: fn(&R) -> AnyView,
+        order: fn(&R) -> Option<f64>,
+        shown: Shown,
+    ) -> Self {
+        Column { key, label, class: "num", cell, order: Some(Order::Number(order)), largest_first: true, shown }
+    }
+}
+
 /// A list, described once.
 #[derive(Debug)]
 pub struct ListSpec<R: 'static> {

@@ -1,8 +1,8 @@
 //! Confirming the creation of an index: what it does, the form that starts it, and how far it is.
 
-use super::{FORM, NotDone, Page, Returned, done};
+use super::{FORM, NotDone, Page, Returned, UnderWay, done};
 use crate::{
-    components::{operation::Progress, steps::ReasonField},
+    components::steps::ReasonField,
     error::AppError,
     functions::{CREATE_INDEX, indexes, preview_index},
     layout::use_frame,
@@ -56,12 +56,7 @@ impl LazyRoute for ConfirmIndex {
                         <Returned said="Not created"/>
                         {match (started, is_begun) {
                             (Some(started), _) => {
-                                view! {
-                                    <div role="status" style="inline-size:min(100%,34rem)">
-                                        <p>{started.title.clone()}</p>
-                                        <Progress operation=Signal::stored(started)/>
-                                    </div>
-                                }
+                                view! { <UnderWay started/> }
                                     .into_any()
                             }
                             (None, true) => {

@@ -16,8 +16,13 @@ pub use session::ConfirmSession;
 pub use share::ConfirmShare;
 pub use warm::ConfirmWarm;
 
-use crate::{components::status::Mark, error::AppError, layout::use_frame, url};
-use headroom_model::{Band, format, overview::LastAction};
+use crate::{
+    components::{operation::Progress, status::Mark},
+    error::AppError,
+    layout::use_frame,
+    url,
+};
+use headroom_model::{Band, format, operation::Operation, overview::LastAction};
 use leptos::{prelude::*, server_fn::error::ServerFnUrlError};
 use leptos_router::params::ParamsMap;
 
@@ -39,6 +44,18 @@ fn done(query: &ParamsMap) -> Option<String> {
 pub(super) fn Returned(said: &'static str) -> impl IntoView {
     let error = use_frame().query.with_untracked(error);
     error.map(|error| view! { <NotDone said error/> })
+}
+
+/// The operation that the form started.
+#[component]
+fn UnderWay(started: Operation) -> impl IntoView {
+    view! {
+        <div role="status" style="inline-size:min(100%,34rem)">
+            <p>{started.title.clone()}</p>
+            <Progress operation=Signal::stored(started)/>
+        </div>
+    }
+    .into_any()
 }
 
 /// Says that something was not done, and why.

@@ -1,8 +1,8 @@
 //! Confirming VACUUM (ANALYZE) of a table: what it would do, the form that starts it, and how far it is.
 
-use super::{FORM, NotDone, Page, Returned, done};
+use super::{FORM, NotDone, Page, Returned, UnderWay, done};
 use crate::{
-    components::{operation::Progress, steps::ReasonField},
+    components::steps::ReasonField,
     error::AppError,
     functions::{OPTIMIZE_TABLE, preview_optimize, table},
     layout::use_frame,
@@ -56,15 +56,7 @@ impl LazyRoute for ConfirmOptimize {
                     let (preview, started) = answers.await;
                     view! {
                         <Returned said="Not started"/>
-                        {started
-                            .map(|started| {
-                                view! {
-                                    <div role="status" style="inline-size:min(100%,34rem)">
-                                        <p>{started.title.clone()}</p>
-                                        <Progress operation=Signal::stored(started)/>
-                                    </div>
-                                }
-                            })}
+                        {started.map(|started| view! { <UnderWay started/> })}
                         {match preview {
                             Ok(preview) => view! { <OptimizeForm preview target/> }.into_any(),
                             Err(error) => view! { <NotDone said="Cannot be optimised" error/> }.into_any(),

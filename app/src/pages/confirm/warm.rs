@@ -1,8 +1,8 @@
 //! Confirming a warmup: what it would load, the form that starts it, and how far it is.
 
-use super::{FORM, NotDone, Page, Returned, done};
+use super::{FORM, NotDone, Page, Returned, UnderWay, done};
 use crate::{
-    components::{operation::Progress, steps::ReasonField},
+    components::steps::ReasonField,
     error::AppError,
     functions::{START_WARMUP, preview_warmup, warmup_status},
     layout::use_frame,
@@ -61,15 +61,7 @@ impl LazyRoute for ConfirmWarm {
                     let (preview, started) = answers.await;
                     view! {
                         <Returned said="Not started"/>
-                        {started
-                            .map(|started| {
-                                view! {
-                                    <div role="status" style="inline-size:min(100%,34rem)">
-                                        <p>{started.title.clone()}</p>
-                                        <Progress operation=Signal::stored(started)/>
-                                    </div>
-                                }
-                            })}
+                        {started.map(|started| view! { <UnderWay started/> })}
                         <Choose strategy target/>
                         {match preview {
                             Ok(preview) => view! { <WarmForm preview target/> }.into_any(),

@@ -58,26 +58,6 @@ fn name(session: &SessionView) -> AnyView {
     .into_any()
 }
 
-const fn text(
-    key: &'static str,
-    label: &'static str,
-    cell: fn(&SessionView) -> AnyView,
-    order: fn(&SessionView) -> String,
-    shown: Shown,
-) -> Column<SessionView> {
-    Column { key, label, class: "", cell, order: Some(Order::Text(order)), largest_first: false, shown }
-}
-
-const fn number(
-    key: &'static str,
-    label: &'static str,
-    cell: fn(&SessionView) -> AnyView,
-    order: fn(&SessionView) -> Option<f64>,
-    shown: Shown,
-) -> Column<SessionView> {
-    Column { key, label, class: "num", cell, order: Some(Order::Number(order)), largest_first: true, shown }
-}
-
 static SPEC: ListSpec<SessionView> = ListSpec {
     name: "Sessions",
     one: "session",
@@ -94,41 +74,57 @@ static SPEC: ListSpec<SessionView> = ListSpec {
             largest_first: false,
             shown: Shown::Always,
         },
-        text("state", "State", |s| s.state.clone().into_any(), |s| s.state.clone(), Shown::Usually),
-        text(
+        Column::text("state", "State", "", |s| s.state.clone().into_any(), |s| s.state.clone(), Shown::Usually),
+        Column::text(
             "application",
             "Application",
+            "",
             |s| s.application.clone().into_any(),
             |s| s.application.clone(),
             Shown::Usually,
         ),
-        text("user", "Role", |s| s.user.clone().into_any(), |s| s.user.clone(), Shown::Usually),
-        text(
+        Column::text("user", "Role", "", |s| s.user.clone().into_any(), |s| s.user.clone(), Shown::Usually),
+        Column::text(
             "client",
             "Client",
+            "",
             |s| s.client.clone().unwrap_or_else(|| "Unix socket".to_owned()).into_any(),
             |s| s.client.clone().unwrap_or_default(),
             Shown::OnDemand,
         ),
-        text("database", "Database", |s| s.database.clone().into_any(), |s| s.database.clone(), Shown::OnDemand),
-        number("transaction", "Transaction", |s| age(s.transaction_ms), |s| s.transaction_ms, Shown::Usually),
-        number("in-state", "In state", |s| age(s.state_ms), |s| s.state_ms, Shown::Usually),
-        number("statement-age", "Statement began", |s| age(s.statement_ms), |s| s.statement_ms, Shown::OnDemand),
-        text(
+        Column::text(
+            "database",
+            "Database",
+            "",
+            |s| s.database.clone().into_any(),
+            |s| s.database.clone(),
+            Shown::OnDemand,
+        ),
+        Column::number("transaction", "Transaction", |s| age(s.transaction_ms), |s| s.transaction_ms, Shown::Usually),
+        Column::number("in-state", "In state", |s| age(s.state_ms), |s| s.state_ms, Shown::Usually),
+        Column::number(
+            "statement-age",
+            "Statement began",
+            |s| age(s.statement_ms),
+            |s| s.statement_ms,
+            Shown::OnDemand,
+        ),
+        Column::text(
             "wait",
             "Waits for",
+            "",
             |s| wait(s).unwrap_or_default().into_any(),
             |s| wait(s).unwrap_or_default(),
             Shown::Usually,
         ),
-        number(
+        Column::number(
             "blocks",
             "Blocks",
             |s| if s.blocks > 0 { format::count(s.blocks) } else { String::new() }.into_any(),
             |s| Some(s.blocks as f64),
             Shown::OnDemand,
         ),
-        number(
+        Column::number(
             "xmin",
             "Snapshot age",
             |s| s.xmin_age.map_or_else(|| MISSING.to_owned(), |age| format::count(age.unsigned_abs())).into_any(),

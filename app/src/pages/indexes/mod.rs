@@ -34,10 +34,6 @@ pub const PATH: &str = "/indexes";
 const TAB: &str = "tab";
 /// The statement whose plan is open.
 const PLAN: &str = "plan";
-/// Advice changes about hourly; the page looks so often.
-const LOOK_EVERY_MS: i64 = 30_000;
-/// While something happens it looks so often.
-const WATCH_EVERY_MS: i64 = 2_000;
 
 /// What a list is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,12 +180,10 @@ fn Loaded(target: String, first: (IndexesView, Option<(String, KnownPlans)>)) ->
     };
     provide_context(page);
     let shown = page.shown;
-    let is_busy =
-        Memo::new(move |_| shown.with(|view| view.advice.building.is_some() || words::is_moving(&view.advice)));
+    let every = Memo::new(move |_| shown.with(|view| words::look_every(&view.advice)));
     // A held page keeps what it shows, unless someone has just set something in motion.
     let look = Memo::new(move |before: Option<&i64>| {
-        let every = if is_busy.get() { WATCH_EVERY_MS } else { LOOK_EVERY_MS };
-        let now = frame.now.get().floor_to(every).0;
+        let now = frame.now.get().floor_to(every.get()).0;
         before.copied().filter(|_| frame.query.with(url::paused)).unwrap_or(now)
     });
     Effect::watch(move || look.get(), move |_, _, _| page.read(), false);

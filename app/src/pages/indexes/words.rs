@@ -7,11 +7,15 @@ use headroom_model::{
     metric::Unit,
 };
 
-/// Whether something will be different within seconds: a round runs, or a new index is being measured.
-pub(super) fn is_moving(report: &AdviceReport) -> bool {
-    report.is_computing
-        || report.computed_at.is_none()
-        || report.suggestions.iter().any(|advice| advice.state == AdviceState::Created)
+/// How often the page looks, in milliseconds: advice changes about hourly; a build or a round moves within seconds; the gain of
+/// a new index and the first round come when statements have run often enough.
+pub(super) fn look_every(report: &AdviceReport) -> i64 {
+    let is_measured = report.suggestions.iter().any(|advice| advice.state == AdviceState::Created);
+    match (report.building.is_some() || report.is_computing, is_measured || report.computed_at.is_none()) {
+        (true, _) => 2_000,
+        (_, true) => 10_000,
+        _ => 30_000,
+    }
 }
 
 /// "From 12 statements over 2 h, at 14:03: 1 suggestion would save 96 % of their planner cost."
@@ -90,9 +94,9 @@ mod tests {
             building: None,
         };
         let now = Timestamp(1_795_098_728_250);
-        assert!(head(&report, now).contains("first round") && is_moving(&report));
+        assert!(head(&report, now).contains("first round") && look_every(&report) == 10_000);
         report.computed_at = Some(now);
         assert!(head(&report, now).starts_with("From 12 statements over 2 h, at "));
-        assert!(head(&report, now).ends_with(": no index would pay.") && !is_moving(&report));
+        assert!(head(&report, now).ends_with(": no index would pay.") && look_every(&report) == 30_000);
     }
 }

@@ -81,20 +81,18 @@ pub static STATEMENTS: ListSpec<StatementRow> = ListSpec {
         },
         figure!("mean", "Mean", |row| row.stats.mean_ms, Unit::Milliseconds, Shown::Usually),
         figure!("p95", "p95, estimate", |row| row.stats.p95_ms, Unit::Milliseconds, Shown::Usually),
-        Column {
-            key: "slower",
-            label: "Against usual",
-            class: "num",
-            cell: |row| match &row.regression {
+        Column::number(
+            "slower",
+            "Against usual",
+            |row| match &row.regression {
                 Some(regression) => {
                     view! { <Mark status=words::band(regression) text=words::factor(regression)/> }.into_any()
                 }
                 None => view! { <span class="sub">{MISSING}</span> }.into_any(),
             },
-            order: Some(Order::Number(|row| row.regression.map(|regression| regression.factor()))),
-            largest_first: true,
-            shown: Shown::Usually,
-        },
+            |row| row.regression.map(|regression| regression.factor()),
+            Shown::Usually,
+        ),
         figure!("rows", "Rows a call", |row| row.stats.rows_per_call(), Unit::Count, Shown::Usually),
         figure!("hit", "Buffer hit", |row| row.stats.hit_ratio(), Unit::Percent, Shown::Usually),
         Column {
@@ -114,33 +112,29 @@ pub static STATEMENTS: ListSpec<StatementRow> = ListSpec {
         figure!("wal", "WAL", |row| row.stats.wal_bytes, Unit::Bytes, Shown::OnDemand),
         figure!("io", "I/O share", |row| row.stats.io_share(), Unit::Percent, Shown::OnDemand),
         figure!("plan", "Planning a call", |row| planning(&row.stats), Unit::Milliseconds, Shown::OnDemand),
-        Column {
-            key: "first",
-            label: "First seen",
-            class: "num",
-            cell: |row| words::day(row.first_at).into_any(),
-            order: Some(Order::Number(|row| row.first_at.map(|at| at.0 as f64))),
-            largest_first: true,
-            shown: Shown::OnDemand,
-        },
-        Column {
-            key: "roles",
-            label: "Roles",
-            class: "",
-            cell: |row| row.roles.join(", ").into_any(),
-            order: Some(Order::Text(|row| row.roles.join(", "))),
-            largest_first: false,
-            shown: Shown::OnDemand,
-        },
-        Column {
-            key: "tags",
-            label: "Tags",
-            class: "",
-            cell: |row| words::tags(&row.tags).into_any(),
-            order: Some(Order::Text(|row| words::tags(&row.tags))),
-            largest_first: false,
-            shown: Shown::OnDemand,
-        },
+        Column::number(
+            "first",
+            "First seen",
+            |row| words::day(row.first_at).into_any(),
+            |row| row.first_at.map(|at| at.0 as f64),
+            Shown::OnDemand,
+        ),
+        Column::text(
+            "roles",
+            "Roles",
+            "",
+            |row| row.roles.join(", ").into_any(),
+            |row| row.roles.join(", "),
+            Shown::OnDemand,
+        ),
+        Column::text(
+            "tags",
+            "Tags",
+            "",
+            |row| words::tags(&row.tags).into_any(),
+            |row| words::tags(&row.tags),
+            Shown::OnDemand,
+        ),
     ],
     id: |row| row.query_id.clone(),
     text: |row| {

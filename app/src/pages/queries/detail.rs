@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     components::{copy::CopyButton, failure::Failure, plan::PlanPanel, skeleton::Skeleton, sql::SqlBlock},
+    data::held::held,
     layout::use_frame,
 };
 use headroom_model::statements::StatementRow;
@@ -28,8 +29,8 @@ pub fn Detail(row: Signal<StatementRow>, one: OneRead) -> impl IntoView {
     let retry = Callback::new(move |()| one.read(id.get_untracked()));
     let today = frame.now.get_untracked();
     let body = move || {
-        if is_known.get() {
-            let view = Signal::derive(move || known.get().expect("it is shown once it is known"));
+        if let Some(first) = is_known.get().then(|| known.get_untracked()).flatten() {
+            let view = held(first, move || known.get());
             return view! { <Body view today/> }.into_any();
         }
         match one.reads.error.get() {

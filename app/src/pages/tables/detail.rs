@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     components::{copy::CopyButton, skeleton::Skeleton, status::Mark},
+    data::held::held,
     error::AppError,
     functions::measure_bloat,
     layout::use_frame,
@@ -32,12 +33,13 @@ pub fn Detail(row: Signal<TableSummary>) -> impl IntoView {
     let is_found = Memo::new(move |_| found.with(Option::is_some));
     let name = row.with_untracked(|row| format!("{}.{}", row.schema, row.name));
     let failed = move || store.open_reads.error.get();
-    let body = move || match (is_found.get(), failed()) {
-        (true, _) => {
-            let detail = Signal::derive(move || found.get().expect("shown only while it is there"));
+    // Made anew when it comes and when it goes, not with each reading.
+    let body = move || match (is_found.get().then(|| found.get_untracked()).flatten(), failed()) {
+        (Some(first), _) => {
+            let detail = held(first, move || found.get());
             view! { <Found detail name=name.clone()/> }.into_any()
         }
-        (false, Some(error)) => view! {
+        (None, Some(error)) => view! {
             <div class="cell" role="alert">
                 <Mark status=Some(Band::Critical) text="Could not be read"/>
                 <p class="sub">{error.message}</p>
@@ -47,7 +49,7 @@ pub fn Detail(row: Signal<TableSummary>) -> impl IntoView {
             </div>
         }
         .into_any(),
-        (false, None) => view! {
+        (None, None) => view! {
             <div class="cell" aria-busy="true" aria-label="Loading">
                 <Skeleton width="60%"/>
             </div>

@@ -175,16 +175,6 @@ fn moment(at: Option<Timestamp>) -> AnyView {
     text(at.map_or_else(|| "never".to_owned(), |at| format::moment(at, now)))
 }
 
-const fn figure(
-    key: &'static str,
-    label: &'static str,
-    cell: fn(&TableSummary) -> AnyView,
-    order: fn(&TableSummary) -> Option<f64>,
-    shown: Shown,
-) -> Column<TableSummary> {
-    Column { key, label, class: "num", cell, order: Some(Order::Number(order)), largest_first: true, shown }
-}
-
 /// The list of the page.
 pub const SPEC: ListSpec<TableSummary> = ListSpec {
     name: "Tables",
@@ -202,51 +192,63 @@ pub const SPEC: ListSpec<TableSummary> = ListSpec {
             largest_first: false,
             shown: Shown::Always,
         },
-        figure("size", "Size", |t| text(bytes(t.size_bytes)), |t| t.size_bytes.map(|v| v as f64), Shown::Always),
-        figure(
+        Column::number(
+            "size",
+            "Size",
+            |t| text(bytes(t.size_bytes)),
+            |t| t.size_bytes.map(|v| v as f64),
+            Shown::Always,
+        ),
+        Column::number(
             "indexes",
             "Indexes",
             |t| text(bytes(t.index_bytes)),
             |t| t.index_bytes.map(|v| v as f64),
             Shown::Usually,
         ),
-        figure("toast", "TOAST", |t| text(bytes(t.toast_bytes)), |t| t.toast_bytes.map(|v| v as f64), Shown::OnDemand),
-        figure(
+        Column::number(
+            "toast",
+            "TOAST",
+            |t| text(bytes(t.toast_bytes)),
+            |t| t.toast_bytes.map(|v| v as f64),
+            Shown::OnDemand,
+        ),
+        Column::number(
             "growth",
             "Growth a day",
             |t| text(growth(t.growth_bytes_a_day)),
             |t| t.growth_bytes_a_day,
             Shown::Usually,
         ),
-        figure("rows", "Rows", |t| count(t.live_rows), |t| Some(t.live_rows as f64), Shown::Usually),
-        figure("dead", "Dead rows", dead, |t| Some(t.dead_rows as f64), Shown::Usually),
-        figure("dead-share", "Dead share", |t| percent(t.dead_percent), |t| t.dead_percent, Shown::OnDemand),
-        figure("bloat", "Bloat, estimate", bloat, |t| t.bloat.as_ref().map(|b| b.bytes as f64), Shown::Usually),
-        figure("seq", "Full scans", |t| count(t.seq_scans), |t| Some(t.seq_scans as f64), Shown::Usually),
-        figure("idx", "Index scans", |t| count(t.index_scans), |t| Some(t.index_scans as f64), Shown::Usually),
-        figure("hot", "HOT updates", |t| percent(t.hot_percent), |t| t.hot_percent, Shown::Usually),
-        figure(
+        Column::number("rows", "Rows", |t| count(t.live_rows), |t| Some(t.live_rows as f64), Shown::Usually),
+        Column::number("dead", "Dead rows", dead, |t| Some(t.dead_rows as f64), Shown::Usually),
+        Column::number("dead-share", "Dead share", |t| percent(t.dead_percent), |t| t.dead_percent, Shown::OnDemand),
+        Column::number("bloat", "Bloat, estimate", bloat, |t| t.bloat.as_ref().map(|b| b.bytes as f64), Shown::Usually),
+        Column::number("seq", "Full scans", |t| count(t.seq_scans), |t| Some(t.seq_scans as f64), Shown::Usually),
+        Column::number("idx", "Index scans", |t| count(t.index_scans), |t| Some(t.index_scans as f64), Shown::Usually),
+        Column::number("hot", "HOT updates", |t| percent(t.hot_percent), |t| t.hot_percent, Shown::Usually),
+        Column::number(
             "freeze",
             "Freeze age",
             |t| percent(Some(t.freeze_percent)),
             |t| Some(t.freeze_percent),
             Shown::OnDemand,
         ),
-        figure(
+        Column::number(
             "keys",
             "Keys without index",
             |t| count(t.keys_without_index.into()),
             |t| Some(t.keys_without_index.into()),
             Shown::OnDemand,
         ),
-        figure(
+        Column::number(
             "vacuumed",
             "Vacuumed",
             |t| moment(t.vacuumed_at),
             |t| t.vacuumed_at.map(|at| at.0 as f64),
             Shown::Usually,
         ),
-        figure(
+        Column::number(
             "analyzed",
             "Analysed",
             |t| moment(t.analyzed_at),

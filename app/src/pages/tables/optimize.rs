@@ -6,6 +6,7 @@ use crate::{
         operation::Progress,
         steps::{FailedText, ReasonField},
     },
+    data::held::held,
     error::AppError,
     functions::{cancel_operation, optimize_table, preview_optimize},
     layout::use_frame,
@@ -106,10 +107,12 @@ pub fn Optimize(
             }
         });
     };
+    let has_operation = Memo::new(move |_| operation.with(Option::is_some));
+    // Made anew when one comes and when it goes, not with each of its steps.
     let progress = move || {
-        let known = Signal::derive(move || operation.get());
-        known.with(Option::is_some).then(|| {
-            let shown = Signal::derive(move || operation.get().expect("shown only while there is one"));
+        let first = has_operation.get().then(|| operation.get_untracked()).flatten();
+        first.map(|first| {
+            let shown = held(first, move || operation.get());
             view! {
                 <p>{move || shown.with(|shown| format!("{}, for {}", shown.title, shown.actor))}</p>
                 <Progress operation=shown/>
@@ -121,7 +124,6 @@ pub fn Optimize(
             }
         })
     };
-    let has_operation = Memo::new(move |_| operation.with(Option::is_some));
     let control = move || match step.get() {
         _ if !frame.may(Role::Operator) => {
             view! { <p class="note">"Optimising needs the role operator."</p> }.into_any()

@@ -133,6 +133,7 @@ fn Slots(slots: Vec<ReplicationSlot>) -> impl IntoView {
                 <td>
                     {match slot.advice {
                         Some(advice) => view! { <span class="warn">{advice}</span> }.into_any(),
+                        None if slot.retained_bytes.is_none() => view! { <span>{MISSING}</span> }.into_any(),
                         None => view! { <Mark status=Some(Band::Excellent) text="well"/> }.into_any(),
                     }}
                 </td>

@@ -26,7 +26,7 @@ use headroom_model::{
     format,
 };
 use serde_json::json;
-use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
+use sqlx::{AssertSqlSafe, PgConnection, Row, error::DatabaseError, postgres::PgRow};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 
@@ -336,7 +336,12 @@ async fn signal(connection: &mut PgConnection, ending: &Ending) -> Result<Found,
                 }
             })
         }
-        (Err(error), _) => Err(unreachable(&error)),
+        // The server may have sent it before its answer was lost.
+        (Err(error), _) => {
+            let what = error.as_database_error().map_or("the connection to PostgreSQL broke", DatabaseError::message);
+            let pid = ending.key.pid;
+            Err(ActionError::NotVerified(format!("the signal to session {pid} may have been sent, then: {what}")))
+        }
     }
 }
 

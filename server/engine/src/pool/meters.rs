@@ -2,6 +2,7 @@
 //! busiest minute was.
 
 use super::lock;
+use crate::latencies::{MINUTE_MICROS, micros_to};
 use hdrhistogram::Histogram;
 use headroom_model::pool::{Distribution, Sizing};
 use std::{collections::VecDeque, sync::Mutex, time::Duration};
@@ -30,12 +31,11 @@ struct Busy {
 
 impl Default for Meters {
     fn default() -> Self {
-        // Two digits take 10 KiB each. A connection may be held for an hour and more.
-        let histogram = |most: u64| Histogram::new_with_bounds(1, most, 2).expect("1 ≤ low, 2·low ≤ high, digits ≤ 5");
         Meters(Mutex::new(Inner {
-            acquire: histogram(60_000_000),
-            usage: histogram(7_200_000_000),
-            creation: histogram(60_000_000),
+            acquire: micros_to(MINUTE_MICROS, 2),
+            // A connection may be held for an hour and more.
+            usage: micros_to(120 * MINUTE_MICROS, 2),
+            creation: micros_to(MINUTE_MICROS, 2),
             busy: Busy { origin: Instant::now(), minutes: VecDeque::new() },
         }))
     }

@@ -30,6 +30,7 @@ pub use statements::Statements;
 
 use crate::{
     clock::Clock,
+    latencies::{MINUTE_MICROS, micros_to},
     target::{self, TargetConfig},
 };
 use hdrhistogram::Histogram;
@@ -357,7 +358,7 @@ struct Waits(Mutex<Histogram<u64>>);
 
 impl Default for Waits {
     fn default() -> Self {
-        Waits(Mutex::new(Histogram::new_with_bounds(1, 60_000_000, 3).expect("1 ≤ low, 2·low ≤ high, digits ≤ 5")))
+        Waits(Mutex::new(micros_to(MINUTE_MICROS, 3)))
     }
 }
 

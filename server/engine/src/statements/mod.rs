@@ -51,6 +51,8 @@ const MOST_PENDING: usize = 120;
 const BATCH_MINUTES: usize = 10;
 /// Statements whose text is kept at hand until it is written.
 const MOST_SEEN: usize = 2_000;
+/// How long findings are told without a reading.
+const TOLD_FOR_MS: i64 = 15 * MINUTE_MS;
 const TEN_MINUTES_MS: i64 = 10 * MINUTE_MS;
 
 /// The history of statements on its way into the store and back.
@@ -78,6 +80,8 @@ struct Track {
     /// Whether the store was asked for those that an earlier process left.
     knows_left_over: bool,
     pairs: Pairs,
+    /// The newest reading.
+    read_at: Option<Timestamp>,
     /// Statements that were slower than usual at the last roll-up.
     slower: HashMap<i64, Regression>,
 }
@@ -115,6 +119,7 @@ impl Track {
     /// Takes a reading in; answers the minute that had to go because the store has been away for too long.
     fn observe(&mut self, observation: &Observation) -> Option<Timestamp> {
         let workload = observation.workload.as_ref().filter(|workload| workload.interval <= LONGEST_INTERVAL)?;
+        self.read_at = Some(observation.sample.at);
         let at = observation.sample.at.floor_to(MINUTE_MS);
         let lost = if self.open.as_ref().is_some_and(|(open, _)| *open != at) { self.end() } else { None };
         self.open.get_or_insert_with(|| (at, Slot::default())).1.add(workload);
@@ -168,6 +173,11 @@ impl Track {
             return None;
         }
         self.ended.pop_first().map(|(at, _)| at)
+    }
+
+    /// Whether what was found last is still told: without readings nobody knows whether it goes on.
+    fn is_current(&self, now: Timestamp) -> bool {
+        self.read_at.is_some_and(|at| at >= now.plus_millis(-TOLD_FOR_MS))
     }
 
     fn patterns(&self) -> Vec<RowByRow> {
@@ -227,16 +237,22 @@ impl StatementLog {
         report_lost(target, lost);
     }
 
-    /// Rows fetched one by one, as the last ten minutes show it.
+    /// Rows fetched one by one, as the last ten minutes show it. None once readings have stayed away for a quarter of an hour.
     #[must_use]
     pub fn patterns(&self, target: &TargetId) -> Vec<RowByRow> {
-        self.with(target, |track| track.patterns()).unwrap_or_default()
+        let now = self.clock.now();
+        self.with(target, |track| if track.is_current(now) { track.patterns() } else { Vec::new() }).unwrap_or_default()
     }
 
-    /// Statements that were slower than usual at the last roll-up, by how much, most first.
+    /// Statements that were slower than usual at the last roll-up, by how much, most first. None once readings have stayed
+    /// away for a quarter of an hour.
     #[must_use]
     pub fn slower(&self, target: &TargetId) -> Vec<SlowerStatement> {
+        let now = self.clock.now();
         let found = self.with(target, |track| {
+            if !track.is_current(now) {
+                return Vec::new();
+            }
             let text = |id: &i64| track.seen.get(id).and_then(|seen| seen.text.clone());
             let slower = track.slower.iter();
             slower

@@ -219,4 +219,7 @@ async fn a_lookup_a_row_is_found_within_minutes() {
     let found = stage.log.patterns(&orders());
     let [one] = &found[..] else { panic!("{found:#?}") };
     assert_eq!((one.list_id.as_str(), one.lookup_id.as_str(), one.per_call), ("1", "2", 20.0));
+    // Nobody reads any more: it is not told as if it went on.
+    stage.now.fetch_add(20 * MINUTE_MS, Ordering::Relaxed);
+    assert_eq!(stage.log.patterns(&orders()), []);
 }

@@ -8,7 +8,7 @@ use headroom_model::{
 };
 use sqlx::{Row, postgres::PgRow};
 
-/// An unused slot that keeps more log than this should be looked at.
+/// A slot that keeps more log than this should be looked at.
 const RETAINED_MUCH: f64 = (1u64 << 30) as f64;
 
 /// GREATEST would make 0 of what is not known. On a replica the log is written up to where it was received. A standby that has everything is not behind, whatever the last
@@ -95,12 +95,12 @@ fn advice(slot: &ReplicationSlot, bound: &str) -> Option<String> {
         return Some("Its log will be removed at the next checkpoint: its consumer must catch up now.".to_owned());
     }
     let retained = slot.retained_bytes.filter(|bytes| *bytes > RETAINED_MUCH)?;
-    if slot.is_active {
-        return None;
-    }
     let kept = format::bytes(retained);
     let without =
         if bound == "-1" { ", without a bound (max_slot_wal_keep_size = -1): the disk may fill up" } else { "" };
+    if slot.is_active {
+        return Some(format!("Its consumer is behind, so it keeps {kept} of log{without}."));
+    }
     Some(format!("Nobody reads it, and it keeps {kept} of log{without}. If nobody will: {drop}"))
 }
 
@@ -135,7 +135,9 @@ mod tests {
         let words = advice(&slot, "-1").unwrap();
         assert!(words.contains("disk may fill up") && words.ends_with("pg_drop_replication_slot('it''s');"), "{words}");
         assert!(!advice(&slot, "10GB").unwrap().contains("disk"));
-        assert_eq!(advice(&ReplicationSlot { is_active: true, ..slot.clone() }, "-1"), None);
+        let behind = advice(&ReplicationSlot { is_active: true, ..slot.clone() }, "-1").unwrap();
+        assert!(behind.contains("consumer is behind") && !behind.contains("drop"), "{behind}");
+        assert_eq!(advice(&ReplicationSlot { retained_bytes: None, ..slot.clone() }, "-1"), None);
         assert_eq!(advice(&ReplicationSlot { retained_bytes: Some(1e6), ..slot.clone() }, "-1"), None);
         assert!(advice(&ReplicationSlot { wal_status: Some("lost".into()), ..slot }, "-1").unwrap().contains("gone"));
     }
