@@ -121,8 +121,8 @@ impl History {
     /// Series of at most [`MAX_POINTS`] slots, one a metric in the order asked, all on the same grid: from memory where
     /// memory holds all that is known of the range, else from the store joined with the minutes not yet written.
     ///
-    /// The grid is the finest that fits. Minutes answer where they reach back to the start of the range, hours where only
-    /// they do. Cancelling is safe.
+    /// The grid is the finest that fits. Minutes answer where they reach back to the start of the range, or to within an
+    /// hour of it, and hours where only they do. Cancelling is safe.
     ///
     /// # Errors
     /// The store did not answer and memory does not hold the range.
@@ -348,10 +348,12 @@ impl History {
     }
 }
 
-/// The finest step the store can answer from the start of a range on.
+/// The finest step that tells all the store knows of a range from its start on: minutes, unless a whole hour of it lies
+/// before them. For less than an hour, all minutes of the range would be too much to give up.
 fn finest_stored(start: &HistoryStart, from: Timestamp) -> i64 {
+    let first_whole_hour = from.plus_millis(HOUR_MS - 1).floor_to(HOUR_MS);
     match (start.minutes.map(|minute| minute.floor_to(HOUR_MS)), start.hours) {
-        (Some(minutes), Some(hours)) if hours < minutes && from < minutes => HOUR_MS,
+        (Some(minutes), Some(hours)) if hours < minutes && first_whole_hour < minutes => HOUR_MS,
         (None, Some(_)) => HOUR_MS,
         _ => MINUTE_MS,
     }

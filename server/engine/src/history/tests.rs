@@ -130,6 +130,23 @@ async fn hours_answer_where_minutes_are_gone() {
 }
 
 #[tokio::test]
+async fn a_part_of_an_hour_before_the_minutes_does_not_cost_the_minutes() {
+    let bench = Bench::new().await;
+    let old = Timestamp(NOON.0 - 200 * 24 * HOUR_MS);
+    bench.history.observe(&Sample {
+        target: orders(),
+        at: old,
+        figures: Figures::from([(MetricId::Connections, 1.0)]),
+    });
+    bench.history.flush(true).await.unwrap();
+    bench.history.store.upkeep(NOON, Retention::default()).await.unwrap();
+    bench.watch(5..45);
+    bench.history.flush(true).await.unwrap();
+    assert_eq!(bench.series(MetricId::Connections, -15..45).await.step_ms, MINUTE_MS);
+    assert_eq!(bench.series(MetricId::Connections, -60..45).await.step_ms, HOUR_MS, "an hour lies before the minutes");
+}
+
+#[tokio::test]
 async fn readers_beside_writers_always_see_everything_once() {
     let bench = Bench::new().await;
     bench.watch(0..180);
