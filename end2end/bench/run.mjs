@@ -1,13 +1,13 @@
-// The benchmarks: what watching costs, the cache against its peers in process and over HTTP, an outage of Redis, frames a
-// second on Trends. Prints one table with ratios and writes it to docs/benchmarks.md.
+// The benchmarks: the cache against its peers in process and over HTTP, an outage of Redis, frames a second on Trends, and
+// the sections below. Prints one table with ratios and writes it to docs/benchmarks.md.
 //
-//   node end2end/bench/run.mjs [--quick] [--only cost,cache,http,outage,frames,forecast,history,percentiles,advice,pool]
-//   node end2end/bench/run.mjs --section forecast|history|percentiles|advice|pool
+//   node end2end/bench/run.mjs [--quick] [--only cache,http,outage,frames,cost,forecast,history,percentiles,advice,pool]
+//   node end2end/bench/run.mjs --section cost|forecast|history|percentiles|advice|pool
 //
 // --section measures one section that stands by itself and puts it into docs/benchmarks.md, whose other parts are kept.
 // --quick takes two minutes and proves only that everything works; it and --only write to target/bench/ and leave docs/ alone.
 // HEADROOM_BIN: another binary than the release build. Needs redis-server; peers that are missing are left out and named.
-// Bounded: about 10 minutes once everything is built.
+// Bounded: about 50 minutes once everything is built.
 
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -31,8 +31,8 @@ import * as pool from "./pool.mjs";
 process.env.PATH += ":/usr/sbin";
 
 /** Sections that stand by themselves: { measure(run), section(found) }. */
-const SECTIONS = { forecast, history, percentiles, advice, pool };
-const PARTS = ["cost", "cache", "http", "outage", "frames", ...Object.keys(SECTIONS)];
+const SECTIONS = { cost, forecast, history, percentiles, advice, pool };
+const PARTS = ["cache", "http", "outage", "frames", ...Object.keys(SECTIONS)];
 const root = resolve(import.meta.dirname, "../..");
 
 function fail(sentence) {
@@ -82,17 +82,13 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
 
 const skipped = { missing: "left out by --only" };
 const sections = {};
-const results = { cost: skipped, cache: skipped, node: skipped, http: skipped, outage: skipped, frames: skipped };
+const results = { cache: skipped, node: skipped, http: skipped, outage: skipped, frames: skipped };
 try {
-  if (only.includes("cost")) {
-    say("what watching costs");
-    results.cost = await cost.measure(run);
-  }
   for (const name of only.filter((part) => SECTIONS[part])) {
     say(name);
     sections[name] = await SECTIONS[name].measure(run);
   }
-  const others = only.filter((part) => part !== "cost" && !SECTIONS[part]);
+  const others = only.filter((part) => !SECTIONS[part]);
   if (!has(process.env.HEADROOM_REDIS_BIN ?? "redis-server")) {
     for (const part of others) results[part] = { missing: "redis-server is not installed" };
   } else if (others.length > 0) {

@@ -21,15 +21,6 @@ const line = (what, ours, peer, theirs, ratio, goal) => ({ what, ours, peer, the
 const atMost = (ratio, limit) => [`≤ ${limit}×`, ratio <= limit];
 const named = (rows, name) => rows.find((row) => row.name === name);
 
-function costLines(cost) {
-  if (cost.missing) return [];
-  return [
-    line("Watching: resident memory of the console", `${figure(cost.residentMib)} MiB`),
-    line("Watching: CPU of the console, of one core", `${figure(cost.cpuPercent)} %`),
-    line(`Watching: CPU of its ${cost.backends} backends on the target, of one core`, `${figure(cost.backendsCpuPercent)} %`),
-  ];
-}
-
 /** Our first row against each of the others, median by median. */
 function against(what, rows, goals) {
   const [ours, ...peers] = rows;
@@ -106,13 +97,13 @@ function frameLines(frames) {
 }
 
 /** Every line of what was measured. */
-export function lines({ cost, cache, node, http, outage, frames }) {
-  return [...costLines(cost), ...cacheLines(cache, node), ...httpLines(http), ...outageLines(outage), ...frameLines(frames)];
+export function lines({ cache, node, http, outage, frames }) {
+  return [...cacheLines(cache, node), ...httpLines(http), ...outageLines(outage), ...frameLines(frames)];
 }
 
 /** What was not measured, and why. */
-export function gaps({ cost, cache, node, http, outage, frames }) {
-  const parts = { "cost of watching": cost, "caches in one process": cache, bentocache: node, "HTTP": http, "outage of Redis": outage, "frames on Trends": frames };
+export function gaps({ cache, node, http, outage, frames }) {
+  const parts = { "caches in one process": cache, bentocache: node, "HTTP": http, "outage of Redis": outage, "frames on Trends": frames };
   const missing = Object.entries(parts).filter(([, part]) => part.missing).map(([name, part]) => [name, part.missing]);
   return [...missing, ...Object.entries(http.absent ?? {})];
 }
@@ -222,14 +213,6 @@ tooltip, joined by \`connect\`, as the other pages do. Decision 15.
 /** The whole page. */
 export function page(results, run) {
   const missing = gaps(results).map(([name, why]) => `- ${name}: not measured: ${why}`);
-  const cost = results.cost.missing
-    ? ""
-    : `## Cost of watching
-
-\`headroom serve\` over the demo's servers with their workload, for ${figure(results.cost.seconds)} s after its first heavy collection; figures of the
-kernel (/proc). Its own figure of its load on the target, \`self.target_load\`: ${figure(results.cost.ownFigurePercent)} %.
-
-`;
   return `# Benchmarks
 
 Written by \`${COMMAND}\` on ${new Date().toISOString().slice(0, 10)}; not edited by hand. One run on one machine; what is compared takes turns:
@@ -238,5 +221,5 @@ A ratio is Headroom's figure divided by the peer's: below 1 is less time, above 
 ${run.quick ? "\n**A quick run: it shows that everything works. Its figures mean nothing.**\n" : ""}
 ${table(lines(results))}
 ${missing.length > 0 ? `\n${missing.join("\n")}\n` : ""}
-${cost}${howMemory(results)}${howHttp(results, run)}${howOutage(results)}${howFrames(results)}`.trimEnd() + "\n";
+${howMemory(results)}${howHttp(results, run)}${howOutage(results)}${howFrames(results)}`.trimEnd() + "\n";
 }
