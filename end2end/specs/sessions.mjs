@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { test } from "node:test";
 import { serve } from "../lib/console.mjs";
-import { ask, connect } from "../lib/database.mjs";
+import { ask, connect, hasPsql } from "../lib/database.mjs";
 import { api, open, openAlive, picture, site, WIDTHS } from "../lib/site.mjs";
 import { until } from "../lib/wait.mjs";
 
@@ -16,6 +16,8 @@ async function findings(page) {
   const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
   return violations.flatMap(({ id, help, nodes }) => nodes.map(({ target }) => `${id}: ${help} (${target.join(" ")})`));
 }
+
+const needsPsql = { skip: !hasPsql && "psql is not installed" };
 
 /** A session that holds a customer's row, and two that wait for it; the demo's own traffic may join them. Ends with the test. */
 async function chain(t, customer, name) {
@@ -34,7 +36,7 @@ async function chain(t, customer, name) {
   return { holder, waiters, key: tree.nodes[0].session.key };
 }
 
-test("the root of a blocking tree is ended from the page", async (t) => {
+test("the root of a blocking tree is ended from the page", needsPsql, async (t) => {
   const { key, waiters } = await chain(t, 11, "nightly-a");
   const page = await openAlive(t, "/locks");
   const now = page.getByRole("region", { name: "Blocking now" });
@@ -66,7 +68,7 @@ test("the root of a blocking tree is ended from the page", async (t) => {
   assert.deepEqual(page.problems, []);
 });
 
-test("an issue of Overview opens the question, and Keep does nothing", async (t) => {
+test("an issue of Overview opens the question, and Keep does nothing", needsPsql, async (t) => {
   const { key } = await chain(t, 12, "nightly-b");
   const page = await openAlive(t, "/");
   await page.getByRole("region", { name: "Issues and recommendations" }).getByRole("link", { name: `Terminate ${key.pid}…` }).click();
@@ -80,7 +82,7 @@ test("an issue of Overview opens the question, and Keep does nothing", async (t)
   assert.deepEqual(page.problems, []);
 });
 
-test("sessions are filtered, sorted, opened, and their statement cancelled", async (t) => {
+test("sessions are filtered, sorted, opened, and their statement cancelled", needsPsql, async (t) => {
   const busy = connect(t, "nightly-c", "SELECT pg_sleep(300), 'sEcReT';");
   await until("it is listed", async () => (await api("/api/v1/database/activity?application=nightly-c")).sessions.length === 1, { every: 500 });
   const page = await openAlive(t, "/connections");
@@ -115,7 +117,7 @@ test("sessions are filtered, sorted, opened, and their statement cancelled", asy
   assert.deepEqual(page.problems, []);
 });
 
-test("without JavaScript a session ends over the confirm page, and a second time is refused with the reason", async (t) => {
+test("without JavaScript a session ends over the confirm page, and a second time is refused with the reason", needsPsql, async (t) => {
   const idle = connect(t, "nightly-d", "BEGIN; SELECT 1;");
   const key = await until("it is listed", async () => (await api("/api/v1/database/activity?application=nightly-d")).sessions[0]?.key, { every: 500 });
   const name = `${key.pid}-${key.backendStartUs}`;

@@ -397,8 +397,10 @@ pub struct AutoTerminateAct {
     pub user: String,
     /// By which rule, with figures.
     pub reason: String,
-    /// What came of it.
+    /// What came of it, by the newest attempt.
     pub outcome: String,
+    /// Attempts: what failed is tried again, five times at most.
+    pub attempts: u32,
 }
 
 /// What the page of sessions shows.

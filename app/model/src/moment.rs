@@ -120,6 +120,10 @@ pub struct StateCount {
 pub struct LockSession {
     /// Process id.
     pub pid: i32,
+    /// When its backend started, in microseconds since 1970: process ids are reused. None where it is no client session, and
+    /// in records of before it was kept.
+    #[serde(default)]
+    pub backend_start_us: Option<i64>,
     /// The session that it waits for; none for the root.
     pub waits_for: Option<i32>,
     /// application_name.

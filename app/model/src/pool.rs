@@ -98,6 +98,10 @@ pub struct HolderReport {
     pub held_ms: u64,
     /// Process id of its backend, where the server told it.
     pub pid: Option<i32>,
+    /// It is held for announced work that takes long and has an end of its own, so that it is no leak.
+    pub is_long: bool,
+    /// It is held for longer than a connection may be: a suspected leak.
+    pub is_leak: bool,
     /// What the server says of that backend; null unless it was asked for and answered.
     pub backend: Option<BackendReport>,
 }

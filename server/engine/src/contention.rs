@@ -151,13 +151,14 @@ fn events(records: &[MinuteRecord]) -> Vec<Wait> {
     events
 }
 
-/// Trees of following minutes with one root are one stretch. Newest first.
+/// Trees of following minutes with one session at the root are one stretch. Newest first.
 fn stretches(records: &[MinuteRecord]) -> Vec<ContentionStretch> {
-    let mut open: HashMap<i32, ContentionStretch> = HashMap::new();
+    let mut open: HashMap<(i32, Option<i64>), ContentionStretch> = HashMap::new();
     let mut ended = Vec::new();
     for record in records {
         for tree in &record.locks {
-            let known = open.remove(&tree.root.pid);
+            let root = (tree.root.pid, tree.root.backend_start_us);
+            let known = open.remove(&root);
             let mut stretch = match known {
                 Some(known) if record.at.0 - known.to.0 <= GAP_MS => known,
                 earlier => {
@@ -180,7 +181,7 @@ fn stretches(records: &[MinuteRecord]) -> Vec<ContentionStretch> {
                 (a, b) => a.or(b),
             };
             stretch.seen += tree.seen;
-            open.insert(tree.root.pid, stretch);
+            open.insert(root, stretch);
         }
     }
     ended.extend(open.into_values());
@@ -214,4 +215,53 @@ fn deadlocks(series: &[Series], events: Vec<Event>, observation: Option<&Observa
         }
     });
     Deadlocks { count, events, details }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headroom_model::{
+        Timestamp,
+        moment::{LockSession, LockTree},
+    };
+
+    #[test]
+    fn a_process_id_that_was_used_again_begins_a_stretch_of_its_own() {
+        let minute = |nth: i64, backend_start_us| MinuteRecord {
+            at: Timestamp(nth * MINUTE_MS),
+            readings: 12,
+            totals: None,
+            statements: Vec::new(),
+            running: Vec::new(),
+            waits: Vec::new(),
+            wait_looks: 0,
+            states: Vec::new(),
+            locks: vec![LockTree {
+                root: LockSession {
+                    pid: 7,
+                    backend_start_us,
+                    waits_for: None,
+                    application: "nightly".into(),
+                    state: "idle in transaction".into(),
+                    text: String::new(),
+                    waited_ms: None,
+                },
+                waiters: Vec::new(),
+                waiters_total: 1,
+                longest_ms: None,
+                seen: 12,
+            }],
+            datasets: Vec::new(),
+            coverage: Vec::new(),
+        };
+        let of = |starts: [Option<i64>; 4]| -> Vec<(i64, i64, u64)> {
+            let records: Vec<MinuteRecord> =
+                starts.into_iter().zip(1..).map(|(start, nth)| minute(nth, start)).collect();
+            let minutes = |at: Timestamp| at.0 / MINUTE_MS;
+            stretches(&records).iter().map(|one| (minutes(one.from), minutes(one.to), one.seen)).collect()
+        };
+        assert_eq!(of([Some(5); 4]), [(1, 4, 48)]);
+        assert_eq!(of([Some(5), Some(5), Some(9), Some(9)]), [(3, 4, 24), (1, 2, 24)]);
+        assert_eq!(of([None, None, Some(9), Some(9)]), [(3, 4, 24), (1, 2, 24)], "before the start was kept");
+    }
 }

@@ -3,23 +3,24 @@
 //! It acts on what every sample shows, through the same action as the button: identity and state are checked again in the
 //! statement that signals, the end is verified, and audit and timeline name the policy. It touches only what its lists
 //! allow, never a console's own session, and so many a minute at most; with `dry_run` it says what it would have done and
-//! does nothing.
+//! does nothing. An act that failed is tried again with the next look, then after ever more of them, five times in all;
+//! each outcome goes into the audit once.
 
 use crate::{
-    actions::{self, ActionError, Ending, Request, Standing},
+    actions::{self, ActionError, Ending, FailureKind, Request, Standing},
     collect::{Observation, Session},
     console::Console,
     spine::slot::Slot,
 };
 use headroom_model::{
-    Actor, Role, Timestamp,
+    Actor, Role, TargetId, Timestamp,
     access::Proof,
     activity::{AutoTerminate, AutoTerminateAct, AutoTerminateRules, SessionAct, SessionKey},
     event::{EventKind, NewEvent},
     format,
 };
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
@@ -31,6 +32,8 @@ pub const ACTOR: &str = "policy auto-terminate";
 /// Acts that are told.
 const MOST_ACTS: usize = 20;
 const MINUTE: Duration = Duration::from_secs(60);
+/// Attempts at one session, the first included.
+const MOST_ATTEMPTS: u32 = 5;
 
 /// The policy of one target, and what it did.
 #[derive(Debug, Default)]
@@ -50,8 +53,13 @@ impl Policy {
         AutoTerminate { rules: self.rules.clone(), acts: acts.iter().cloned().collect() }
     }
 
+    /// A later attempt stands in place of the one before it.
     fn note(&self, act: AutoTerminateAct) {
         let mut acts = self.acts.lock().unwrap_or_else(PoisonError::into_inner);
+        let earlier = acts.iter().position(|known| act.attempts > 1 && known.key == act.key);
+        if let Some(earlier) = earlier {
+            acts.remove(earlier);
+        }
         acts.push_front(act);
         acts.truncate(MOST_ACTS);
     }
@@ -67,7 +75,7 @@ struct Case {
 }
 
 impl Case {
-    /// What a session does: it is dealt with once for that.
+    /// What a session does: it is dealt with for that, and again for what it does next.
     fn name(&self) -> Name {
         (self.session.key, self.session.statement_start_us)
     }
@@ -92,6 +100,33 @@ impl Case {
 }
 
 type Name = (SessionKey, Option<i64>);
+
+/// What was tried on a session.
+#[derive(Debug, Default)]
+struct Attempts {
+    made: u32,
+    /// Looks to come before the next one.
+    pause: u32,
+    /// It is dealt with.
+    is_done: bool,
+    /// Failures that are on record.
+    recorded: Vec<(SessionAct, FailureKind)>,
+}
+
+impl Attempts {
+    fn is_due(&self) -> bool {
+        !self.is_done && self.pause == 0 && self.made < MOST_ATTEMPTS
+    }
+
+    fn is_last(&self) -> bool {
+        self.made >= MOST_ATTEMPTS
+    }
+
+    /// The next look, then every second, fourth, eighth one.
+    fn failed(&mut self) {
+        self.pause = 1 << (self.made - 1);
+    }
+}
 
 /// Sessions in a database past a limit that the lists allow to touch, longest first. Those of other databases on the server
 /// are other people's.
@@ -132,15 +167,15 @@ fn matches(entry: &str, name: &str) -> bool {
 pub(crate) struct Enforcer {
     console: Weak<Console>,
     slot: Arc<Slot>,
-    /// What was dealt with already, as long as it is seen.
-    dealt_with: BTreeSet<Name>,
+    /// What was tried already, as long as it is seen.
+    attempts: BTreeMap<Name, Attempts>,
     /// Acts of the last minute.
     recent: VecDeque<Instant>,
 }
 
 impl Enforcer {
     pub fn new(console: &Arc<Console>, slot: Arc<Slot>) -> Self {
-        Enforcer { console: Arc::downgrade(console), slot, dealt_with: BTreeSet::new(), recent: VecDeque::new() }
+        Enforcer { console: Arc::downgrade(console), slot, attempts: BTreeMap::new(), recent: VecDeque::new() }
     }
 
     /// Looks at every sample until told to stop; returns at once where the policy is off.
@@ -150,7 +185,8 @@ impl Enforcer {
         while let Some(Ok(())) = stop.run_until_cancelled(samples.changed()).await {
             let observation = samples.borrow_and_update().observation.clone();
             // Where nothing was seen, nothing is over.
-            let Some(observation) = observation.filter(|seen| seen.postgres_error.is_none()) else { continue };
+            let is_seen = |seen: &Arc<Observation>| seen.postgres_error.is_none() && !seen.sessions.is_empty();
+            let Some(observation) = observation.filter(is_seen) else { continue };
             if stop.run_until_cancelled(self.enforce(&rules, &observation)).await.is_none() {
                 return;
             }
@@ -158,11 +194,16 @@ impl Enforcer {
     }
 
     async fn enforce(&mut self, rules: &AutoTerminateRules, observation: &Observation) {
-        let cases = cases(rules, observation, self.slot.target.database());
+        let mut cases = cases(rules, observation, self.slot.target.database());
         let standing: BTreeSet<Name> = cases.iter().map(Case::name).collect();
-        self.dealt_with.retain(|name| standing.contains(name));
+        self.attempts.retain(|name, _| standing.contains(name));
+        for attempts in self.attempts.values_mut() {
+            attempts.pause = attempts.pause.saturating_sub(1);
+        }
+        // Whoever cannot be ended must not use up what a minute allows for the others.
+        cases.sort_by_key(|case| self.attempts.get(&case.name()).map_or(0, |attempts| attempts.made));
         for case in cases {
-            if self.dealt_with.contains(&case.name()) {
+            if !self.attempts.get(&case.name()).is_none_or(Attempts::is_due) {
                 continue;
             }
             self.recent.retain(|act| act.elapsed() < MINUTE);
@@ -172,8 +213,21 @@ impl Enforcer {
             }
             let Some(console) = self.console.upgrade() else { return };
             self.recent.push_back(Instant::now());
-            self.dealt_with.insert(case.name());
-            let outcome = if rules.dry_run { self.tell(&console, &case) } else { self.end(&console, &case).await };
+            let attempts = self.attempts.entry(case.name()).or_default();
+            attempts.made += 1;
+            let done = match rules.dry_run {
+                true => Ok(tell(&console, &self.slot.target.id, &case)),
+                false => end(&console, &self.slot.target.id, &case, attempts).await,
+            };
+            attempts.is_done = done.is_ok();
+            let outcome = match done {
+                Ok(outcome) => outcome,
+                Err(error) if attempts.is_last() => format!("{error}; given up"),
+                Err(error) => {
+                    attempts.failed();
+                    error.to_string()
+                }
+            };
             self.slot.policy.note(AutoTerminateAct {
                 at: console.clock.now(),
                 key: case.session.key,
@@ -181,55 +235,67 @@ impl Enforcer {
                 user: case.session.user.clone(),
                 reason: case.reason(),
                 outcome,
+                attempts: attempts.made,
             });
         }
     }
+}
 
-    /// Marks on the timeline what would have been done.
-    fn tell(&self, console: &Console, case: &Case) -> String {
-        let act = if case.idle_in_transaction { "terminated" } else { "cancelled" };
-        let at: Timestamp = console.clock.now();
-        console.feed().mark_soon(NewEvent {
-            at,
-            target: Some(self.slot.target.id.clone()),
-            kind: EventKind::Action,
-            band: None,
-            title: format!("Dry run: session {} would be {act}", case.session.key.pid),
-            detail: Some(format!("{}; application {}", case.reason(), case.session.application)),
-            actor: Some(ACTOR.to_owned()),
-        });
-        format!("dry run: would be {act}")
-    }
+/// Marks on the timeline what would have been done.
+fn tell(console: &Console, target: &TargetId, case: &Case) -> String {
+    let act = if case.idle_in_transaction { "terminated" } else { "cancelled" };
+    let at: Timestamp = console.clock.now();
+    console.feed().mark_soon(NewEvent {
+        at,
+        target: Some(target.clone()),
+        kind: EventKind::Action,
+        band: None,
+        title: format!("Dry run: session {} would be {act}", case.session.key.pid),
+        detail: Some(format!("{}; application {}", case.reason(), case.session.application)),
+        actor: Some(ACTOR.to_owned()),
+    });
+    format!("dry run: would be {act}")
+}
 
-    /// A session idle in its transaction is ended; a statement is cancelled, and its session ended where that did not help.
-    async fn end(&self, console: &Arc<Console>, case: &Case) -> String {
-        let request = Request {
-            actor: Actor { name: ACTOR.to_owned(), role: Role::Operator, proof: Proof::Loopback },
-            origin: None,
-            reason: Some(case.reason()),
-        };
-        let target = &self.slot.target.id;
-        let end = async |act| actions::end(console, target, case.ending(act), &request).await;
-        let done = if case.idle_in_transaction {
-            end(SessionAct::Terminate).await
-        } else {
-            match end(SessionAct::Cancel).await {
-                Err(ActionError::NotVerified(_)) => end(SessionAct::Terminate).await,
-                done => done,
+/// A session idle in its transaction is ended; a statement is cancelled, and its session ended where that did not help.
+async fn end(
+    console: &Arc<Console>,
+    target: &TargetId,
+    case: &Case,
+    attempts: &mut Attempts,
+) -> Result<String, ActionError> {
+    let request = Request {
+        actor: Actor { name: ACTOR.to_owned(), role: Role::Operator, proof: Proof::Loopback },
+        origin: None,
+        reason: Some(case.reason()),
+    };
+    let mut end = async |act| {
+        let of_act = attempts.recorded.iter().filter(|(recorded, _)| *recorded == act).map(|(_, kind)| *kind);
+        let done = actions::end_again(console, target, case.ending(act), &request, of_act.collect()).await;
+        if let Err(error) = &done {
+            let failure = (act, error.kind());
+            if !attempts.recorded.contains(&failure) {
+                attempts.recorded.push(failure);
             }
-        };
-        match done {
-            Ok(outcome) => outcome.effect,
-            Err(error) => error.to_string(),
         }
-    }
+        done
+    };
+    let done = if case.idle_in_transaction {
+        end(SessionAct::Terminate).await
+    } else {
+        match end(SessionAct::Cancel).await {
+            Err(ActionError::NotVerified(_)) => end(SessionAct::Terminate).await,
+            done => done,
+        }
+    };
+    done.map(|outcome| outcome.effect)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::collect::ServerFacts;
-    use headroom_model::{Sample, TargetId};
+    use headroom_model::Sample;
 
     const NOW: Timestamp = Timestamp(1_795_098_728_250);
 
@@ -288,5 +354,20 @@ mod tests {
         assert_eq!(pids(&AutoTerminateRules { long_running_ms: None, ..rules() }), [3, 1]);
         assert_eq!(pids(&AutoTerminateRules { applications: Vec::new(), ..rules() }), [5, 3, 1, 4]);
         assert_eq!(cases(&rules(), &observation, "orders")[2].reason(), "one statement has run for 31 s, limit 30 s");
+    }
+
+    #[test]
+    fn what_failed_is_tried_with_the_next_look_and_then_ever_later() {
+        let mut attempts = Attempts::default();
+        let mut tried_at = Vec::new();
+        for look in 0..100 {
+            attempts.pause = attempts.pause.saturating_sub(1);
+            if attempts.is_due() {
+                tried_at.push(look);
+                attempts.made += 1;
+                attempts.failed();
+            }
+        }
+        assert_eq!(tried_at, [0, 1, 3, 7, 15]);
     }
 }

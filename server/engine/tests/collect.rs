@@ -47,14 +47,22 @@ async fn run_apart(server: &Postgres, database: &str, sql: &str) {
     end(server, connection).await;
 }
 
+/// Waits until `check` holds, a minute at most.
+async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !check().await {
+        assert!(Instant::now() < end, "never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// Ends a connection and waits until its backend is gone: by then it has published its statistics.
 async fn end(server: &Postgres, mut connection: PgConnection) {
     let pid = number(&mut connection, "pg_backend_pid()").await;
     connection.close().await.expect("the sandbox answers");
     let mut observer = server.connect("postgres").await.expect("the sandbox answers");
-    while number(&mut observer, &format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}")).await > 0.0 {
-        tokio::task::yield_now().await;
-    }
+    let there = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}");
+    eventually("the backend ends", async || number(&mut observer, &there).await == 0.0).await;
 }
 
 /// A temporary server of each version, for tests whose effect others would see.
@@ -341,9 +349,7 @@ async fn looks_count_what_active_sessions_wait_for() {
         }
         let waiting =
             "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND wait_event IN ('PgSleep', 'advisory')";
-        while number(&mut holder, waiting).await < 2.0 {
-            tokio::task::yield_now().await;
-        }
+        eventually("both wait", async || number(&mut holder, waiting).await >= 2.0).await;
         for _ in 0..3 {
             let pause = sampler.look().await;
             // A fiftieth of the time at most: a second's pause allows for answers of 20 ms, a loaded machine takes longer.

@@ -3,10 +3,13 @@
 mod support;
 
 use headroom_engine::{
+    cache::{CacheSettings, ClassSettings, Hit},
+    clock::Clock,
+    dataset::{Ask, DatasetConfig, Datasets, Page, Parameter, ParameterKind},
     pool::{Lane, Lease, PoolError, PoolProfile, Pools, ReplicaConfig},
     target::{Target, TargetConfig},
 };
-use headroom_model::pool::LaneReport;
+use headroom_model::pool::{LaneReport, ReplicaReport};
 use headroom_sandbox::{
     Binaries, Postgres, PostgresOptions,
     test::{TestDatabase, database, on_each_postgres},
@@ -275,6 +278,192 @@ async fn callers_are_served_again_after_the_server_returns() {
         target.pools.close().await;
         server.stop().await;
     }
+}
+
+/// A target with a replica that is close behind, watched by its guard.
+struct Pair {
+    primary: Postgres,
+    replica: Postgres,
+    config: TargetConfig,
+    target: Arc<Target>,
+    stop: CancellationToken,
+    guard: tokio::task::JoinHandle<()>,
+}
+
+impl Pair {
+    async fn start(options: PostgresOptions, pool: PoolProfile) -> Self {
+        let primary = Postgres::start(options).await.unwrap();
+        let replica = primary.start_replica().await.unwrap();
+        let config = TargetConfig {
+            replica: Some(ReplicaConfig { url: replica.url("postgres"), max_lag: Duration::from_secs(2) }),
+            ..support::config(&primary.url("postgres"), None, pool)
+        };
+        let target = Arc::new(Target::new(&config).unwrap());
+        let stop = CancellationToken::new();
+        let guard = tokio::spawn({
+            let (target, stop) = (Arc::clone(&target), stop.clone());
+            async move { target.pools.guard_replica(stop).await }
+        });
+        let pair = Pair { primary, replica, config, target, stop, guard };
+        pair.is_read().await;
+        pair
+    }
+
+    fn state(&self) -> ReplicaReport {
+        self.target.pools.replica().unwrap()
+    }
+
+    async fn is_read(&self) {
+        // After an invalidation it may take max_lag and six seconds more.
+        let end = Instant::now() + Duration::from_secs(30);
+        while !self.state().in_use {
+            assert!(Instant::now() < end, "the replica is not read: {:?}", self.state());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        self.guard.await.unwrap();
+        self.target.pools.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_replica_is_not_waited_for() {
+    let pair = Pair::start(PostgresOptions::default(), PoolProfile { data_max: 2, ..profile() }).await;
+    let pools = &pair.target.pools;
+    assert_eq!(pools.crowded(), None);
+    let mut held = Vec::new();
+    while held.len() < 2 {
+        // The guard may have the last place at this moment.
+        held.extend(pools.acquire(Lane::Replica).await);
+    }
+    assert_eq!((pools.crowded(), pair.state().in_use), (Some(Lane::Replica), true), "full, and well");
+    let before = pair.state();
+    let asked = Instant::now();
+    let mut lease = pools.acquire_read(Lane::Data).await.unwrap();
+    assert!(!in_recovery(&mut lease).await && lease.lane() == Lane::Data);
+    assert!(asked.elapsed() < Duration::from_secs(1), "the acquire timeout is 2.5 s: {:?}", asked.elapsed());
+    assert_eq!((pair.state().reads, pair.state().fallbacks), (before.reads, before.fallbacks + 1));
+    assert_eq!(lane(pools, Lane::Replica).timeouts, 0);
+    drop((lease, held));
+    eventually("the places come back", async || pools.crowded().is_none()).await;
+    pair.is_read().await;
+    let lease = pools.acquire_read(Lane::Data).await.unwrap();
+    assert_eq!(lease.lane(), Lane::Replica);
+    drop(lease);
+    pair.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_the_replica_fails_is_repeated_on_the_primary_once() {
+    for installation in Binaries::find().unwrap().all_postgres() {
+        let pair = Pair::start(PostgresOptions::of(installation), PoolProfile::default()).await;
+        let mut writer = pair.primary.connect("postgres").await.unwrap();
+        let mut there = pair.replica.connect("postgres").await.unwrap();
+        sqlx::raw_sql("CREATE TABLE news (id int PRIMARY KEY); INSERT INTO news VALUES (1)")
+            .execute(&mut writer)
+            .await
+            .unwrap();
+        eventually("the replica has the table", async || {
+            sqlx::query("SELECT FROM news WHERE id = 1").fetch_optional(&mut there).await.is_ok_and(|row| row.is_some())
+        })
+        .await;
+        for setting in ["ALTER SYSTEM SET max_standby_streaming_delay = 0", "SELECT pg_reload_conf()"] {
+            sqlx::query(setting).execute(&mut there).await.unwrap();
+        }
+        // Only the replica sleeps; the row says who answered.
+        let sql = "SELECT id, pg_is_in_recovery() AS there, \
+                   CASE WHEN pg_is_in_recovery() THEN pg_sleep(15)::text END AS slept FROM news WHERE id > :least";
+        let definition = DatasetConfig {
+            name: "news".into(),
+            target: pair.target.id.clone(),
+            sql: sql.into(),
+            parameters: vec![Parameter {
+                name: "least".into(),
+                kind: ParameterKind::Integer,
+                default: Some("0".into()),
+                min: None,
+                max: None,
+                values: Vec::new(),
+            }],
+            cache: ClassSettings {
+                soft_timeout: Duration::from_secs(30),
+                hard_timeout: Duration::from_secs(30),
+                beta: 0.0,
+                ..ClassSettings::default()
+            },
+            tags: Vec::new(),
+            warmup: None,
+            warm: Vec::new(),
+            key: Vec::new(),
+            tables: vec!["public.news".into()],
+            per_user: false,
+            count: false,
+        };
+        let targets = [(pair.config.clone(), Arc::clone(&pair.target))];
+        let settings = CacheSettings::default();
+        let datasets = Datasets::start(vec![definition], &targets, &settings, &Clock::system()).unwrap();
+        datasets.settled(&pair.target.id).await;
+        let dataset = datasets.get("news").unwrap().clone();
+        dataset.prepare().await.unwrap();
+        let least = |least: i32| Ask { arguments: vec![("least".into(), least.to_string())], ..Ask::default() };
+        let read = |at: i32| {
+            let (dataset, ask) = (dataset.clone(), least(at));
+            tokio::spawn(
+                async move { tokio::time::timeout(Duration::from_secs(10), dataset.page(&ask)).await.unwrap() },
+            )
+        };
+        let sleeps = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+
+        // A conflict with what is replayed: the server takes the lock away from the reader (SQLSTATE 40001).
+        pair.is_read().await;
+        let before = pair.state();
+        let page = read(0);
+        eventually("the replica reads", async || {
+            sqlx::query_scalar(sleeps).fetch_one(&mut there).await.is_ok_and(|sleeps: bool| sleeps)
+        })
+        .await;
+        sqlx::raw_sql("BEGIN; LOCK TABLE news IN ACCESS EXCLUSIVE MODE; COMMIT").execute(&mut writer).await.unwrap();
+        let answered = page.await.unwrap().unwrap();
+        assert!(body(&answered).contains("\"there\":false"), "{}", body(&answered));
+        assert_eq!(pair.state().fallbacks, before.fallbacks + 1);
+        assert!(pair.state().in_use, "it is well: {:?}", pair.state());
+
+        // The session ends (57P01): the replica is left alone until the guard has seen it again.
+        pair.is_read().await;
+        let page = read(-1);
+        eventually("the replica reads", async || {
+            sqlx::query_scalar(sleeps).fetch_one(&mut there).await.is_ok_and(|sleeps: bool| sleeps)
+        })
+        .await;
+        sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+            .execute(&mut there)
+            .await
+            .unwrap();
+        let answered = page.await.unwrap().unwrap();
+        assert!(body(&answered).contains("\"there\":false"), "{}", body(&answered));
+
+        // What is wrong with the statement is wrong everywhere.
+        pair.is_read().await;
+        let mut lease = pair.target.pools.acquire_read(Lane::Data).await.unwrap();
+        assert_eq!(lease.lane(), Lane::Replica);
+        let wrong = sqlx::query("SELECT 1 / (SELECT 0)").execute(&mut *lease).await.unwrap_err();
+        assert!(!pair.target.pools.repeats_on_primary(&lease, &wrong), "{wrong}");
+        let gone = sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
+        let on_primary = pair.target.pools.acquire(Lane::Data).await.unwrap();
+        assert!(!pair.target.pools.repeats_on_primary(&on_primary, &gone), "once");
+        assert!(pair.target.pools.repeats_on_primary(&lease, &gone) && !pair.state().in_use);
+        drop((lease, on_primary));
+        datasets.shutdown().await;
+        pair.end().await;
+    }
+}
+
+fn body(hit: &Hit<Page>) -> String {
+    let page = hit.value().expect("a page is never absent");
+    String::from_utf8_lossy(page.body()).into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

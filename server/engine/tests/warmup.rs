@@ -11,7 +11,7 @@ use headroom_engine::{
     dataset::{Ask, Dataset, DatasetConfig, Parameter, ParameterKind, WarmupClass},
     health::HealthSettings,
     plans::PlanSettings,
-    pool::{Lane, PoolProfile},
+    pool::{Lane, PoolProfile, ReplicaConfig},
     store::{self, Retention, StateStore},
     target::{CapacityLimits, TargetConfig},
     warmup::{Schedule, WarmupSettings},
@@ -372,6 +372,33 @@ async fn it_waits_while_readers_wait_and_while_the_database_is_away() {
     let done = ended(&console, &operation).await;
     assert_eq!(done.state, OperationState::Succeeded, "{done:?}");
     assert!(done.log.iter().any(|line| line.text == "at full speed again"), "{done:?}");
+    console.shutdown().await;
+}
+
+#[tokio::test]
+async fn it_waits_while_readers_have_every_connection_to_the_replica() {
+    let primary = Postgres::start(PostgresOptions::default()).await.unwrap();
+    primary.create_database("shop").await.unwrap();
+    sqlx::raw_sql(SCHEMA).execute(&mut primary.connect("shop").await.unwrap()).await.unwrap();
+    let replica = primary.start_replica().await.unwrap();
+    let prices = dataset("prices", Some(WarmupClass::Critical));
+    let mut config = config(primary.url("shop"), None, vec![prices], WarmupSettings::default());
+    config.targets[0].pool = PoolProfile { data_max: 1, ..PoolProfile::default() };
+    let max_lag = Duration::from_secs(1);
+    config.targets[0].replica = Some(ReplicaConfig { url: replica.url("shop"), max_lag });
+    let console = start(config, store::open("sqlite::memory:").await.unwrap(), Clock::system()).await;
+    console.datasets.settled(&id()).await;
+    let pools = &console.target(&id()).unwrap().pools;
+    eventually("the replica is read", async || pools.replica().unwrap().in_use).await;
+    let held = pools.acquire(Lane::Replica).await.unwrap();
+    let operation = actions::warm(&console, &id(), WarmupStrategy::CriticalOnly, &request("ada")).await.unwrap();
+    let why = async || status(&console).await.running.and_then(|run| run.yields_because);
+    eventually("it yields", async || why().await.is_some_and(|why| why.contains("connection to the replica"))).await;
+    assert_eq!(console.operations.get(&operation.id).unwrap().progress.done, 0);
+    drop(held);
+    let done = ended(&console, &operation).await;
+    assert_eq!(done.state, OperationState::Succeeded, "{done:?}");
+    assert_eq!(done.progress.done, 1, "{done:?}");
     console.shutdown().await;
 }
 

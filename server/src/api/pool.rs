@@ -58,33 +58,32 @@ pub async fn holders(
     Chosen(id): Chosen,
     Params(query): Params<InspectQuery>,
 ) -> Result<Answer<Vec<HolderReport>>, WebError> {
-    held(&web, &id, query, |_, _| true).await
+    held(&web, &id, query, |_| true).await
 }
 
 /// Suspected leaks
 ///
-/// Connections lent out for longer than the target's `leak_after`. Each is also an event on the timeline, within half a
-/// second of becoming one.
+/// Connections lent out for longer than the target's `leak_after`, but for those held for announced long work. Each is also
+/// an event on the timeline, within half a second of becoming one.
 #[utoipa::path(get, path = "/api/v1/pool/leaks", tag = "Pools", params(TargetQuery, InspectQuery), responses((status = 200, body = Envelope<Vec<HolderReport>>, description = "Oldest first.")))]
 pub async fn leaks(
     State(web): State<Web>,
     Chosen(id): Chosen,
     Params(query): Params<InspectQuery>,
 ) -> Result<Answer<Vec<HolderReport>>, WebError> {
-    let now = web.console.clock.now();
-    held(&web, &id, query, |holder, limit| now.since(holder.since) > limit).await
+    held(&web, &id, query, |holder| holder.is_leak).await
 }
 
 async fn held(
     web: &Web,
     id: &TargetId,
     query: InspectQuery,
-    is_meant: impl Fn(&Holder, Duration) -> bool,
+    is_meant: impl Fn(&Holder) -> bool,
 ) -> Result<Answer<Vec<HolderReport>>, WebError> {
     let (target, now) = (target(web, id)?, web.console.clock.now());
     let mut holders = Vec::new();
     let mut collect = |pools: &Pools| {
-        holders.extend(pools.holders().into_iter().filter(|holder| is_meant(holder, pools.leak_after())));
+        holders.extend(pools.holders().into_iter().filter(&is_meant));
     };
     target.each_pools(&mut collect);
     holders.sort_by_key(|holder| holder.since);

@@ -181,6 +181,11 @@ impl Harness {
         self.database.connect().await.unwrap()
     }
 
+    /// Connection string of the target.
+    pub fn database_url(&self) -> String {
+        self.database.url()
+    }
+
     /// The folder of the browser bundle.
     pub fn dist(&self) -> &std::path::Path {
         self.dist.path()

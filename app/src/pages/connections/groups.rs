@@ -7,7 +7,7 @@ use super::{
 };
 use crate::layout::use_frame;
 use headroom_model::{
-    activity::{SessionGroup, SessionGroups},
+    activity::{SessionGroup, SessionGroups, Unknown},
     format,
 };
 use leptos::prelude::*;
@@ -32,6 +32,15 @@ fn made_of(group: &SessionGroup) -> String {
     let parts = [(group.active, "active"), (group.idle_in_transaction, "in transaction")];
     let parts = parts.into_iter().filter(|(count, _)| *count > 0);
     parts.map(|(count, word)| format!("{} {word}", format::count(count))).collect::<Vec<_>>().join(", ")
+}
+
+/// What is said of a sort without groups: only waits have none while sessions are seen.
+fn nobody(missing: Option<&Unknown>) -> String {
+    match missing {
+        None => "Nobody waits for anything.".to_owned(),
+        Some(Unknown { what, remedy: Some(sql) }) => format!("Not known. {what} Remedy: {sql}"),
+        Some(Unknown { what, remedy: None }) => format!("Not known. {what}"),
+    }
 }
 
 /// The sheet.
@@ -65,8 +74,12 @@ pub fn Groups() -> impl IntoView {
             let more = groups.with(Vec::len).saturating_sub(MOST);
             (more > 0).then(|| view! { <p class="note">{format!("and {} more", format::count(more as u64))}</p> })
         };
-        let none =
-            move || groups.with(Vec::is_empty).then(|| view! { <p class="sub">"Nobody waits for anything."</p> });
+        let none = move || {
+            groups.with(Vec::is_empty).then(|| {
+                let said = store.activity.with(|activity| nobody(activity.missing.first()));
+                view! { <p class="sub">{said}</p> }
+            })
+        };
         view! {
             <div class="cell">
                 <h3 style="margin-block-end:var(--p4)">{heading}</h3>
@@ -111,4 +124,20 @@ pub fn InForce() -> impl IntoView {
         set.map(chip).collect_view()
     };
     view! { {chips} }.into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_hidden_is_not_nobody() {
+        assert_eq!(nobody(None), "Nobody waits for anything.");
+        let hidden = Unknown {
+            what: "Sessions of other roles are hidden.".into(),
+            remedy: Some("GRANT pg_monitor TO \"watcher\";".into()),
+        };
+        let said = "Not known. Sessions of other roles are hidden. Remedy: GRANT pg_monitor TO \"watcher\";";
+        assert_eq!(nobody(Some(&hidden)), said);
+    }
 }

@@ -35,7 +35,7 @@ fn act(act: AutoTerminateAct, now: Timestamp) -> AnyView {
             <td>{act.application}</td>
             <td>{act.user}</td>
             <td>{act.reason}</td>
-            <td>{act.outcome}</td>
+            <td>{act.outcome} {(act.attempts > 1).then(|| format!(", attempt {}", act.attempts))}</td>
         </tr>
     }
     .into_any()

@@ -62,14 +62,15 @@ fn lane_row(lane: LaneReport) -> AnyView {
     .into_any()
 }
 
-fn holder_row(holder: HolderReport, leak_after_ms: u64) -> AnyView {
-    let leaked = holder.held_ms > leak_after_ms;
-    let mark = leaked.then(|| view! { <MarkOnly status=Some(Band::Critical) text="suspected leak"/> });
+fn holder_row(holder: HolderReport) -> AnyView {
+    let mark = holder.is_leak.then(|| view! { <MarkOnly status=Some(Band::Critical) text="suspected leak"/> });
+    let long = holder.is_long.then(|| view! { <small class="note">" long work"</small> });
     view! {
         <tr>
             <th scope="row">
                 {holder.lane} " "
                 {mark}
+                {long}
             </th>
             <td class="mono">{holder.call_site}</td>
             <td>{holder.purpose.unwrap_or_default()}</td>
@@ -86,14 +87,11 @@ pub fn Pools() -> impl IntoView {
     let store = use_store();
     let lanes = Memo::new(move |_| store.pools.with(|pools| pools.lanes.clone()));
     let limit = Memo::new(move |_| store.pools.with(|pools| pools.leak_after_ms));
-    let leaks = Memo::new(move |_| {
-        let limit = limit.get();
-        store.holders.with(|holders| holders.iter().filter(|holder| holder.held_ms > limit).count())
-    });
+    let leaks =
+        Memo::new(move |_| store.holders.with(|holders| holders.iter().filter(|holder| holder.is_leak).count()));
     let holders = move || {
-        let limit = limit.get();
         let holders = store.holders.with(|holders| holders.iter().take(MOST_HOLDERS).cloned().collect::<Vec<_>>());
-        holders.into_iter().map(|holder| holder_row(holder, limit)).collect_view()
+        holders.into_iter().map(holder_row).collect_view()
     };
     let none = move || {
         store.holders.with(Vec::is_empty).then(|| {

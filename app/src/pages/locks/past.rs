@@ -56,7 +56,9 @@ pub fn Stretches() -> impl IntoView {
         let trends = frame.query.with(|query| url::href("/trends", &url::carried(query), &[]));
         stretches.get().into_iter().map(|stretch| stretch_row(stretch, now, &trends)).collect_view()
     };
+    let is_hidden = Memo::new(move |_| store.contention.with(|seen| !seen.missing.is_empty()));
     let empty = move || match since.get() {
+        Some(_) if is_hidden.get() => "Not known, as long as the server does not show who waits.".to_owned(),
         Some(since) => {
             format!("Nobody was seen waiting behind another session since {}.", format::moment(since, minute.get()))
         }

@@ -104,7 +104,9 @@ impl Store {
     /// The line below the heading.
     pub fn summary(self) -> String {
         self.contention.with(|seen| {
-            let Some(at) = seen.at else { return "Lock waits are not known now".to_owned() };
+            let Some(at) = seen.at.filter(|_| seen.missing.is_empty()) else {
+                return "Lock waits are not known now".to_owned();
+            };
             let waiting: u64 = seen.trees.iter().map(|tree| tree.waiting).sum();
             let said = match waiting {
                 0 => "Nobody waits for a lock".to_owned(),

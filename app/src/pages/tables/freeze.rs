@@ -15,6 +15,7 @@ use headroom_model::{
     metric::Unit,
     observation::Remedy,
     tables::{FreezeAge, VacuumProgress, VacuumReport, XminHolder},
+    target::Limitation,
 };
 use leptos::prelude::*;
 
@@ -53,7 +54,7 @@ fn Report(vacuum: VacuumReport) -> impl IntoView {
             <h3>"Vacuums"</h3>
             {running}
         </div>
-        <Holders holders=vacuum.holders/>
+        <Holders holders=vacuum.holders limitations=vacuum.limitations/>
         <div class="split even">
             <Ages heading="Databases" ages=vacuum.databases/>
             <Ages heading="Oldest tables of this database" ages=vacuum.tables/>
@@ -64,7 +65,6 @@ fn Report(vacuum: VacuumReport) -> impl IntoView {
                 count(vacuum.freeze_max_age),
             )}
         </p>
-        <Missing limitations=vacuum.limitations/>
     }
     .into_any()
 }
@@ -80,15 +80,24 @@ fn Named(vacuum: VacuumProgress) -> impl IntoView {
     }
 }
 
+/// What is said where no holder is known.
+fn nobody(is_hidden: bool) -> &'static str {
+    match is_hidden {
+        true => "Not known: of this role's own sessions none does, those of others are hidden.",
+        false => "Nobody: vacuum may remove every dead row.",
+    }
+}
+
 #[component]
-fn Holders(holders: Vec<XminHolder>) -> impl IntoView {
+fn Holders(holders: Vec<XminHolder>, limitations: Vec<Limitation>) -> impl IntoView {
     let now = use_frame().now.get_untracked();
     if holders.is_empty() {
         return view! {
             <div class="cell">
                 <h3>"Who keeps dead rows"</h3>
-                <p class="sub">"Nobody: vacuum may remove every dead row."</p>
+                <p class="sub">{nobody(!limitations.is_empty())}</p>
             </div>
+            <Missing limitations/>
         }
         .into_any();
     }
@@ -138,6 +147,7 @@ fn Holders(holders: Vec<XminHolder>) -> impl IntoView {
                 <tbody>{rows}</tbody>
             </table>
         </div>
+        <Missing limitations/>
     }
     .into_any()
 }
@@ -189,4 +199,15 @@ fn Ages(heading: &'static str, ages: Vec<FreezeAge>) -> impl IntoView {
         </div>
     }
     .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_hidden_is_not_nobody() {
+        assert!(nobody(false).starts_with("Nobody"));
+        assert!(nobody(true).starts_with("Not known"));
+    }
 }

@@ -765,6 +765,7 @@ mod tests {
     fn sessions_have_names() {
         let session = |pid, application: &str| LockSession {
             pid,
+            backend_start_us: None,
             waits_for: None,
             application: application.into(),
             state: String::new(),

@@ -31,7 +31,10 @@ use headroom_model::{
     warmup::{WarmupPreview, WarmupStrategy},
 };
 use reset::Reset;
-use std::sync::Arc;
+use std::{
+    mem::{Discriminant, discriminant},
+    sync::Arc,
+};
 use tokio::task::JoinHandle;
 
 /// Who asks for an action, from where, and why.
@@ -78,6 +81,16 @@ pub enum ActionError {
     /// The state store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// A sort of failure, whatever its words.
+pub(crate) type FailureKind = Discriminant<ActionError>;
+
+impl ActionError {
+    /// What sort it is.
+    pub(crate) fn kind(&self) -> FailureKind {
+        discriminant(self)
+    }
 }
 
 /// What a statistics reset would do.
@@ -214,8 +227,19 @@ pub async fn end(
     ending: Ending,
     request: &Request,
 ) -> Result<ActionOutcome, ActionError> {
+    end_again(console, target, ending, request, Vec::new()).await
+}
+
+/// As [`end`], of what may have been tried before: failures that are `recorded` do not go into the audit again.
+pub(crate) async fn end_again(
+    console: &Arc<Console>,
+    target: &TargetId,
+    ending: Ending,
+    request: &Request,
+    recorded: Vec<FailureKind>,
+) -> Result<ActionOutcome, ActionError> {
     let (context, target, request) = (console.clone(), target.clone(), request.clone());
-    let task = console.spawn_action(async move { sessions::run(&context, &target, ending, request).await });
+    let task = console.spawn_action(async move { sessions::run(&context, &target, ending, request, &recorded).await });
     ended(task).await
 }
 

@@ -5,7 +5,7 @@
 //! again until the statement or the session is gone.
 
 use super::{
-    ActionError, Request,
+    ActionError, FailureKind, Request,
     ask::{bounded, code, lease, unreachable},
 };
 use crate::{
@@ -345,15 +345,19 @@ async fn signal(connection: &mut PgConnection, ending: &Ending) -> Result<Found,
     }
 }
 
-/// Ends a session or its statement, with audit row and event.
+/// Ends a session or its statement, with audit row and event. Failures that are `recorded` have their row.
 pub(super) async fn run(
     console: &Arc<Console>,
     target: &TargetId,
     ending: Ending,
     request: Request,
+    recorded: &[FailureKind],
 ) -> Result<ActionOutcome, ActionError> {
     let found = console.target(target).ok_or_else(|| ActionError::UnknownTarget(target.clone()))?;
-    let done = act(&found, &ending).await;
+    let done = match act(&found, &ending).await {
+        Err(error) if recorded.contains(&error.kind()) => return Err(error),
+        done => done,
+    };
     let (verb, key) = (ending.act.as_str(), ending.key);
     let at = console.clock.now();
     let mut parameters = json!({ "pid": key.pid, "backendStartUs": key.backend_start_us });

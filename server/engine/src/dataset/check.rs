@@ -66,7 +66,14 @@ impl Dataset {
             Checked::Wrong(..) | Checked::NotYet => {}
         }
         let mut lease = self.lease(Lane::Data).await?;
-        let found = self.examine(&mut lease).await;
+        let mut found = self.examine(&mut lease).await;
+        if let Err(Trouble::Database(error)) = &found
+            && self.target.pools.repeats_on_primary(&lease, error)
+        {
+            lease.discard();
+            lease = self.lease_of_primary(Lane::Data).await?;
+            found = self.examine(&mut lease).await;
+        }
         // It holds a prepared statement and a setting of the check's.
         lease.discard();
         let refused = match found {

@@ -479,26 +479,30 @@ impl Dataset {
         ready: &Ready,
     ) -> Result<Page, DatasetError> {
         let statement = self.definition.page(paging, &ready.columns);
-        let mut lease = self.lease(lane).await?;
-        let mut query = sqlx::query(AssertSqlSafe(statement.sql));
-        for name in &statement.names {
-            query = query.bind(arguments.get(name).unwrap_or_default().to_owned());
-        }
+        let mut values: Vec<String> =
+            statement.names.iter().map(|name| arguments.get(name).unwrap_or_default().to_owned()).collect();
         let limit = match paging {
             Paging::Page { page, limit } => {
-                query = query.bind(limit.to_string()).bind(((page - 1) * u64::from(*limit)).to_string());
+                values.extend([limit.to_string(), ((page - 1) * u64::from(*limit)).to_string()]);
                 *limit
             }
             Paging::After { key, limit } => {
-                for value in key.iter().flatten() {
-                    query = query.bind(value.clone());
-                }
-                query = query.bind(limit.to_string());
+                values.extend(key.iter().flatten().cloned().chain([limit.to_string()]));
                 *limit
             }
         };
-        let row = query.fetch_one(&mut *lease).await.map_err(|error| self.failed(&error))?;
+        let query =
+            || values.iter().fold(sqlx::query(AssertSqlSafe(statement.sql.clone())), |query, value| query.bind(value));
+        let mut lease = self.lease(lane).await?;
+        let mut row = query().fetch_one(&mut *lease).await;
+        if let Err(error) = &row
+            && self.target.pools.repeats_on_primary(&lease, error)
+        {
+            lease = self.lease_of_primary(lane).await?;
+            row = query().fetch_one(&mut *lease).await;
+        }
         drop(lease);
+        let row = row.map_err(|error| self.failed(&error))?;
         let read = || -> Result<_, sqlx::Error> {
             let rows: String = row.try_get(0)?;
             let fetched: i64 = row.try_get(1)?;
@@ -529,7 +533,17 @@ impl Dataset {
 
     /// A connection to read on: the replica's, where there is one that is close enough behind.
     async fn lease(&self, lane: Lane) -> Result<Lease, DatasetError> {
-        let lease = self.target.pools.acquire_read(lane).await.map_err(|error| match &error {
+        self.lent(self.target.pools.acquire_read(lane).await)
+    }
+
+    /// A connection to the primary, after the replica has failed a read.
+    async fn lease_of_primary(&self, lane: Lane) -> Result<Lease, DatasetError> {
+        tracing::debug!(dataset = self.name(), "the replica failed a read; it is repeated on the primary");
+        self.lent(self.target.pools.acquire(lane).await)
+    }
+
+    fn lent(&self, lease: Result<Lease, PoolError>) -> Result<Lease, DatasetError> {
+        let lease = lease.map_err(|error| match &error {
             PoolError::Timeout { .. } => DatasetError::Timeout(self.target.explain(&error)),
             _ => DatasetError::Failed(self.target.explain(&error)),
         })?;

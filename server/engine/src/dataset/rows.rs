@@ -5,6 +5,7 @@ use crate::pool::{Lane, Lease};
 use futures::{Stream, TryStreamExt};
 use sqlx::AssertSqlSafe;
 use std::{
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -82,10 +83,11 @@ impl Dataset {
         sender: mpsc::Sender<Result<Option<String>, DatasetError>>,
     ) {
         let until = Instant::now() + STREAM_TIME_MAX;
-        let query = values
-            .into_iter()
-            .fold(sqlx::query_scalar::<_, String>(AssertSqlSafe(sql)), |query, value| query.bind(value));
-        let mut rows = query.fetch(&mut *lease);
+        let query = || {
+            let query = sqlx::query_scalar::<_, String>(AssertSqlSafe(sql.clone()));
+            values.iter().fold(query, |query, value| query.bind(value))
+        };
+        let mut rows = query().fetch(&mut *lease);
         let mut sent = 0;
         loop {
             let row = tokio::select! {
@@ -104,6 +106,26 @@ impl Dataset {
                     Err(DatasetError::Failed(format!("the answer has more than {STREAM_MAX} rows; ask for pages")))
                 }
                 Ok(row) => Ok(row),
+                // A row that was sent cannot be taken back.
+                Err(error) if sent == 0 => {
+                    drop(rows);
+                    let again = match self.target.pools.repeats_on_primary(&lease, &error) {
+                        true => self.lease_of_primary(Lane::Data).await,
+                        false => Err(self.failed(&error)),
+                    };
+                    match again {
+                        Ok(primary) => {
+                            mem::replace(&mut lease, primary).discard();
+                            rows = query().fetch(&mut *lease);
+                            continue;
+                        }
+                        Err(error) => {
+                            lease.discard();
+                            let _ = sender.send(Err(error)).await;
+                            return;
+                        }
+                    }
+                }
                 Err(error) => Err(self.failed(&error)),
             };
             sent += 1;

@@ -7,6 +7,7 @@ use crate::{
 };
 use headroom_model::{
     MetricId, Timestamp,
+    activity::SessionKey,
     moment::{
         Coverage, LockSession, LockTree, MAX_DATASETS, MAX_LOCK_TREES, MAX_RUNNING, MAX_STATEMENTS, MAX_WAITERS,
         MAX_WAITS, MinuteDataset, MinuteRecord, MinuteStatement, Part, RunningStatement, StateCount, StatementTotals,
@@ -66,7 +67,7 @@ struct States {
 #[derive(Debug)]
 struct Tree {
     root: LockSession,
-    waiters: BTreeMap<i32, LockSession>,
+    waiters: BTreeMap<SessionKey, LockSession>,
     seen: u64,
 }
 
@@ -250,10 +251,10 @@ impl Minute {
                 let blockers = &session.blocked_by;
                 let waits_for = blockers.iter().find(|pid| **pid == root || tree.waiters.contains(*pid));
                 let mut now = lock_session(session, waits_for.copied());
-                if let Some(before) = known.waiters.get(&session.key.pid) {
+                if let Some(before) = known.waiters.get(&session.key) {
                     now.waited_ms = longer(now.waited_ms, before.waited_ms);
                 }
-                known.waiters.insert(session.key.pid, now);
+                known.waiters.insert(session.key, now);
             }
         }
     }
@@ -361,6 +362,7 @@ impl Minute {
 fn lock_session(session: &Session, waits_for: Option<i32>) -> LockSession {
     LockSession {
         pid: session.key.pid,
+        backend_start_us: Some(session.key.backend_start_us),
         waits_for,
         application: short(&session.application, NAME_CHARS),
         state: session.state.clone(),
@@ -375,6 +377,7 @@ fn unknown_holder(pid: i32) -> LockSession {
     let state = if pid == 0 { "prepared transaction" } else { "no client session" };
     LockSession {
         pid,
+        backend_start_us: None,
         waits_for: None,
         application: String::new(),
         state: state.to_owned(),

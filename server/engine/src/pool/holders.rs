@@ -25,6 +25,13 @@ pub(super) struct Holding {
     pub(super) is_reported: bool,
 }
 
+impl Holding {
+    /// Whether it is held for longer than `limit`, and not for long work.
+    pub(super) fn is_leak(&self, limit: Duration) -> bool {
+        !self.is_long && self.since.elapsed() > limit
+    }
+}
+
 /// The list, oldest first. Bounded by the places of the lane.
 #[derive(Default)]
 pub(super) struct Holders(Mutex<(u64, BTreeMap<u64, Holding>)>);
@@ -61,18 +68,14 @@ impl Holders {
     }
 
     pub(super) fn held_longer_than(&self, limit: Duration) -> u32 {
-        let leaks =
-            lock(&self.0).1.values().filter(|holding| !holding.is_long && holding.since.elapsed() > limit).count();
+        let leaks = lock(&self.0).1.values().filter(|holding| holding.is_leak(limit)).count();
         u32::try_from(leaks).unwrap_or(u32::MAX)
     }
 
     /// Those held longer than `limit` that were not told before.
     pub(super) fn take_leaks(&self, limit: Duration) -> Vec<Holding> {
         let mut list = lock(&self.0);
-        let new = list
-            .1
-            .values_mut()
-            .filter(|holding| !holding.is_long && !holding.is_reported && holding.since.elapsed() > limit);
+        let new = list.1.values_mut().filter(|holding| !holding.is_reported && holding.is_leak(limit));
         new.map(|holding| {
             holding.is_reported = true;
             holding.clone()

@@ -43,7 +43,7 @@ pub(super) enum Returned {
 
 pub(super) struct LanePool {
     pub(super) lane: Lane,
-    application: Arc<str>,
+    pub(super) application: Arc<str>,
     options: PgConnectOptions,
     pub(super) profile: PoolProfile,
     pub(super) places: Arc<Places>,
@@ -120,19 +120,51 @@ impl LanePool {
         let waited = now.duration_since(started);
         self.waits.record(waited);
         match outcome {
-            Ok(Ok((session, place))) => {
-                self.acquired.fetch_add(1, Relaxed);
-                self.meters.acquired(waited, now);
-                let holder = self.holders.add(call_site, session.pid, now);
-                Ok(Lease::new(Arc::clone(self), session, place, holder, Handle::current()))
+            Ok(Ok((session, place))) => Ok(self.lend(session, place, call_site, waited, now)),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(self.timed_out(waited)),
+        }
+    }
+
+    /// As [`LanePool::acquire`], but nobody is waited for: none where every place is taken. Its session must be there
+    /// `within` so long.
+    pub(super) async fn try_acquire(
+        self: &Arc<Self>,
+        call_site: &'static Location<'static>,
+        within: Duration,
+    ) -> Option<Result<Lease, PoolError>> {
+        let started = Instant::now();
+        let place = self.places.try_take()?;
+        let outcome = timeout(within, self.session()).await;
+        let now = Instant::now();
+        let waited = now.duration_since(started);
+        Some(match outcome {
+            Ok(Ok(session)) => {
+                self.waits.record(waited);
+                Ok(self.lend(session, place, call_site, waited, now))
             }
             Ok(Err(error)) => Err(error),
-            Err(_) => {
-                self.timeouts.fetch_add(1, Relaxed);
-                let (in_use, max) = (self.in_use(), self.places.max());
-                Err(PoolError::Timeout { lane: self.lane.name(), waited, in_use, max })
-            }
-        }
+            Err(_) => Err(self.timed_out(waited)),
+        })
+    }
+
+    fn lend(
+        self: &Arc<Self>,
+        session: Session,
+        place: Place,
+        call_site: &'static Location<'static>,
+        waited: Duration,
+        now: Instant,
+    ) -> Lease {
+        self.acquired.fetch_add(1, Relaxed);
+        self.meters.acquired(waited, now);
+        let holder = self.holders.add(call_site, session.pid, now);
+        Lease::new(Arc::clone(self), session, place, holder, Handle::current())
+    }
+
+    fn timed_out(&self, waited: Duration) -> PoolError {
+        self.timeouts.fetch_add(1, Relaxed);
+        PoolError::Timeout { lane: self.lane.name(), waited, in_use: self.in_use(), max: self.places.max() }
     }
 
     /// A place and a session in it. Whatever was taken is given up when the caller stops waiting.
@@ -141,6 +173,11 @@ impl LanePool {
             let _waiter = Waiter::new(&self.waiting);
             self.places.take().await.ok_or(PoolError::Closed)?
         };
+        Ok((self.session().await?, place))
+    }
+
+    /// A session that answers. The caller has a place for it.
+    async fn session(self: &Arc<Self>) -> Result<Session, PoolError> {
         loop {
             let Some(mut session) = lock(&self.idle).pop() else { break };
             let now = Instant::now();
@@ -150,12 +187,12 @@ impl LanePool {
                 && now.duration_since(session.idle_since) < TRUSTED_FOR)
                 || session.answers(self.profile.acquire_timeout / 2, &self.doubts).await
             {
-                return Ok((session, place));
+                return Ok(session);
             } else {
                 self.doubts.raise();
             }
         }
-        Ok((self.open().await?, place))
+        self.open().await
     }
 
     /// Opens a session. The caller has a place for it.
@@ -185,7 +222,7 @@ impl LanePool {
         if let Some(holding) = self.holders.remove(holder) {
             let now = Instant::now();
             self.meters.used(holding.since, now);
-            if now.duration_since(holding.since) > self.profile.leak_after {
+            if holding.is_leak(self.profile.leak_after) {
                 self.returned_late.fetch_add(1, Relaxed);
             }
         }
@@ -253,6 +290,11 @@ impl LanePool {
         self.holders.len()
     }
 
+    /// Every connection is lent.
+    pub(super) fn is_full(&self) -> bool {
+        self.in_use() >= self.places.max()
+    }
+
     pub(super) fn snapshot(&self) -> LaneReport {
         let [acquire, usage, creation] = self.meters.distributions();
         LaneReport {
@@ -283,17 +325,13 @@ impl LanePool {
     }
 
     pub(super) fn holders(&self, now: Timestamp) -> Vec<Holder> {
-        self.holders
-            .list()
-            .into_iter()
-            .map(|holding| Holder::new(self.lane, &self.application, &holding, now))
-            .collect()
+        self.holders.list().iter().map(|holding| Holder::new(self, holding, now)).collect()
     }
 
     /// Holders past the limit that were not told before.
     pub(super) fn take_leaks(&self, now: Timestamp) -> Vec<Holder> {
         let leaks = self.holders.take_leaks(self.profile.leak_after);
-        leaks.into_iter().map(|holding| Holder::new(self.lane, &self.application, &holding, now)).collect()
+        leaks.iter().map(|holding| Holder::new(self, holding, now)).collect()
     }
 
     pub(super) fn reset_statistics(&self) {

@@ -1,6 +1,7 @@
 //! A lent connection.
 
 use super::{
+    Lane,
     lane::{LanePool, Returned},
     place::Place,
     session::Session,
@@ -45,6 +46,12 @@ impl Lease {
     pub fn long_work(self) -> Self {
         self.lane.expect_long(self.holder);
         self
+    }
+
+    /// The lane that lent it: of a read, where it runs.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        self.lane.lane
     }
 
     /// Process id of the backend, where the server told it: what another session cancels to stop a statement here.

@@ -119,19 +119,25 @@ pub struct Holder {
     pub since: Timestamp,
     /// Its backend, where the server told it.
     pub pid: Option<i32>,
+    /// It is held for work that takes long and has an end of its own, see [`Lease::long_work`].
+    pub is_long: bool,
+    /// It is held for longer than [`Pools::leak_after`] and not for long work.
+    pub is_leak: bool,
     /// What the server says, after [`Pools::inspect`].
     pub backend: Option<BackendReport>,
 }
 
 impl Holder {
-    fn new(lane: Lane, application: &Arc<str>, holding: &Holding, now: Timestamp) -> Self {
+    fn new(lane: &LanePool, holding: &Holding, now: Timestamp) -> Self {
         Holder {
-            application: Arc::clone(application),
-            lane,
+            application: Arc::clone(&lane.application),
+            lane: lane.lane,
             call_site: holding.call_site,
             purpose: holding.purpose.clone().or_else(|| holding.span.map(Into::into)),
             since: now.plus_millis(-i64::try_from(holding.since.elapsed().as_millis()).unwrap_or(0)),
             pid: holding.pid,
+            is_long: holding.is_long,
+            is_leak: holding.is_leak(lane.profile.leak_after),
             backend: None,
         }
     }
@@ -147,6 +153,8 @@ impl Holder {
             since: self.since,
             held_ms: u64::try_from(now.since(self.since).as_millis()).unwrap_or(u64::MAX),
             pid: self.pid,
+            is_long: self.is_long,
+            is_leak: self.is_leak,
             backend: self.backend,
         }
     }

@@ -3,6 +3,9 @@
 //! The lag is measured, not believed: every second the guard notes the primary's position in its log and which position the
 //! replica has replayed. The age of the oldest position that is not replayed is the lag; no clock of either server takes
 //! part, and an idle primary is not mistaken for a replica that is behind.
+//!
+//! The replica is an offer: nobody waits for a place on it while the primary may have one, and a read that it fails is
+//! repeated on the primary.
 
 use super::{Lane, Lease, PoolError, Pools, lane::LanePool, lock};
 use headroom_model::pool::ReplicaReport;
@@ -21,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(1);
-/// How long a server may take to tell its position.
+/// How long a server may take to tell its position, and the replica to give a reader its session.
 const ANSWER: Duration = Duration::from_secs(1);
 /// A finding that is older says nothing.
 const FRESH: Duration = Duration::from_secs(4);
@@ -109,7 +112,7 @@ impl Replica {
 
 impl Pools {
     /// Lends a connection for a read that may be as old as the replica's bound: on the replica while that is close enough
-    /// behind, else on the primary in `lane`. Safe to cancel.
+    /// behind and has a place free, else on the primary in `lane`. Safe to cancel.
     ///
     /// # Errors
     /// As [`Pools::acquire`].
@@ -119,19 +122,46 @@ impl Pools {
         async move {
             if let Some(replica) = &self.replica {
                 if replica.objection().is_none() {
-                    match replica.lane.acquire(call_site).await {
-                        Ok(lease) => {
+                    match replica.lane.try_acquire(call_site, ANSWER).await {
+                        Some(Ok(lease)) => {
                             replica.reads.fetch_add(1, Relaxed);
                             return Ok(lease);
                         }
-                        Err(PoolError::Connect(_)) => replica.found(Finding::Unfit("it does not answer".to_owned())),
+                        Some(Err(_)) => replica.found(Finding::Unfit("it does not answer".to_owned())),
                         // Full, or closing: the primary has places of its own.
-                        Err(_) => {}
+                        None => {}
                     }
                 }
                 replica.fallbacks.fetch_add(1, Relaxed);
             }
             self.lane(lane).acquire(call_site).await
+        }
+    }
+
+    /// Whether a read that failed on a connection of [`Pools::acquire_read`] is to be repeated on one of [`Pools::acquire`]:
+    /// it ran on the replica, and it was the replica that failed, not the statement. One that went away is left alone until
+    /// the guard has seen it again.
+    #[must_use]
+    pub fn repeats_on_primary(&self, lease: &Lease, error: &sqlx::Error) -> bool {
+        let Some(replica) = self.replica.as_ref().filter(|_| lease.lane() == Lane::Replica) else { return false };
+        match Fault::of(error) {
+            Some(Fault::Conflict) => {}
+            Some(Fault::Gone) => replica.found(Finding::Unfit("it does not answer".to_owned())),
+            None => return false,
+        }
+        replica.fallbacks.fetch_add(1, Relaxed);
+        true
+    }
+
+    /// The lane in which readers of datasets find no connection free now: they wait in the data lane, or the replica that is
+    /// read from has lent all it has.
+    #[must_use]
+    pub fn crowded(&self) -> Option<Lane> {
+        let is_full = |replica: &Replica| replica.lane.is_full() && replica.objection().is_none();
+        if self.waiting(Lane::Data) > 0 {
+            Some(Lane::Data)
+        } else {
+            self.replica.as_ref().is_some_and(is_full).then_some(Lane::Replica)
         }
     }
 
@@ -148,25 +178,55 @@ impl Pools {
         let mut positions = Positions::default();
         let guard = async {
             loop {
-                replica.found(self.compare(replica, &mut positions).await);
+                if let Some(finding) = self.compare(replica, &mut positions).await {
+                    replica.found(finding);
+                }
                 sleep(EVERY).await;
             }
         };
         stop.run_until_cancelled(guard).await;
     }
 
-    async fn compare(&self, replica: &Replica, positions: &mut Positions) -> Finding {
+    /// None where nothing was found out.
+    async fn compare(&self, replica: &Replica, positions: &mut Positions) -> Option<Finding> {
         // A primary that does not answer adds no position; what the replica is known to lack stays true.
         if let Ok(Ok((_, position))) = timeout(ANSWER, position(self.lane(Lane::Interactive))).await {
             positions.note(Instant::now(), position);
         }
-        match timeout(ANSWER, position(&replica.lane)).await {
+        Some(match timeout(ANSWER, position(&replica.lane)).await {
             Ok(Ok((true, replayed))) => match positions.lag(Instant::now(), replayed) {
                 Some((lag, bytes)) => Finding::Behind { lag, bytes },
                 None => Finding::Unfit("the primary does not tell its position".to_owned()),
             },
             Ok(Ok((false, _))) => Finding::Unfit("it is no replica: it accepts writes".to_owned()),
+            // Its readers have every connection: that says nothing of the server.
+            Ok(Err(PoolError::Timeout { .. })) | Err(_) if replica.lane.is_full() => return None,
             Ok(Err(_)) | Err(_) => Finding::Unfit("it does not answer".to_owned()),
+        })
+    }
+}
+
+/// How a replica fails a read that the primary can answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// It stopped the statement to go on replaying.
+    Conflict,
+    /// It went away.
+    Gone,
+}
+
+impl Fault {
+    fn of(error: &sqlx::Error) -> Option<Fault> {
+        match error {
+            sqlx::Error::Database(refused) => match refused.code()?.as_ref() {
+                // Readers there meet neither for another reason: nothing can be written, and SERIALIZABLE is refused.
+                "40001" | "40P01" => Some(Fault::Conflict),
+                "57P01" | "57P02" | "57P03" => Some(Fault::Gone),
+                code if code.starts_with("08") => Some(Fault::Gone),
+                _ => None,
+            },
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => Some(Fault::Gone),
+            _ => None,
         }
     }
 }

@@ -28,12 +28,18 @@ pub(super) enum Hindrance {
 }
 
 /// Judges the newest view of a target.
-pub(super) fn hindrance(live: &LiveUpdate, waiting_readers: u32) -> Option<Hindrance> {
+pub(super) fn hindrance(live: &LiveUpdate, crowded: Option<Lane>) -> Option<Hindrance> {
     if let Reach::Down { .. } = live.target.postgres {
         return Some(Hindrance::Pause("PostgreSQL does not answer".into()));
     }
-    if waiting_readers > 0 {
-        return Some(Hindrance::Pause("requests wait for a connection of the data lane".into()));
+    match crowded {
+        Some(Lane::Replica) => {
+            return Some(Hindrance::Pause("requests have every connection to the replica".into()));
+        }
+        Some(lane) => {
+            return Some(Hindrance::Pause(format!("requests wait for a connection of the {} lane", lane.name())));
+        }
+        None => {}
     }
     let database = live.health.components.iter().find(|it| it.component == Component::Database);
     let band = database.and_then(|it| it.score).map(Band::of);
@@ -89,8 +95,8 @@ impl Pace {
     }
 
     fn look(&self) -> Option<Hindrance> {
-        let waiting = self.console.target(&self.target)?.pools.waiting(Lane::Data);
-        hindrance(&*self.console.latest(&self.target)?, waiting)
+        let crowded = self.console.target(&self.target)?.pools.crowded();
+        hindrance(&*self.console.latest(&self.target)?, crowded)
     }
 
     /// Shows why it yields, and logs when that changes.

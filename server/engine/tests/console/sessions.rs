@@ -12,7 +12,7 @@ use headroom_engine::{
 use headroom_model::{
     Actor, MetricId, Role,
     access::Proof,
-    activity::{ActivityQuery, AutoTerminateRules, SessionAct, SessionKey, SessionKind},
+    activity::{ActivityQuery, AutoTerminateAct, AutoTerminateRules, SessionAct, SessionKey, SessionKind},
     contention::Contention,
     event::EventKind,
     range,
@@ -43,6 +43,15 @@ async fn key_of(connection: &mut PgConnection) -> SessionKey {
                WHERE pid = pg_backend_pid()";
     let (pid, backend_start_us) = sqlx::query_as(sql).fetch_one(connection).await.unwrap();
     SessionKey { pid, backend_start_us }
+}
+
+/// Waits until a condition in SQL holds, on the server.
+async fn eventually(admin: &mut PgConnection, what: &str, sql: &str) {
+    let begun = Instant::now();
+    while !sqlx::query_scalar::<_, bool>(AssertSqlSafe(format!("SELECT {sql}"))).fetch_one(&mut *admin).await.unwrap() {
+        assert!(begun.elapsed() < PATIENCE, "never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 async fn is_there(admin: &mut PgConnection, key: SessionKey) -> bool {
@@ -84,8 +93,9 @@ async fn chain(database: &TestDatabase) -> (PgConnection, Vec<tokio::task::JoinH
     run(&mut holder, "CREATE TABLE cards (id int PRIMARY KEY, number text); INSERT INTO cards VALUES (1, '')").await;
     run(&mut holder, "SET application_name = 'nightly'").await;
     run(&mut holder, &format!("BEGIN; UPDATE cards SET number = '{SECRET}' WHERE id = 1")).await;
+    let mut admin = database.connect().await.unwrap();
     let mut waiting = Vec::new();
-    for _ in 0..2 {
+    for nth in 1..=2 {
         let mut waiter = database.connect().await.unwrap();
         waiting.push(tokio::spawn(async move {
             let sql = format!("UPDATE cards SET number = '{SECRET}' WHERE id = 1");
@@ -93,7 +103,8 @@ async fn chain(database: &TestDatabase) -> (PgConnection, Vec<tokio::task::JoinH
             done.is_ok() && waiter.close().await.is_ok()
         }));
         // The second queues behind the first.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        let waits = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        eventually(&mut admin, "it waits", &format!("(SELECT count(*) {waits}) = {nth}")).await;
     }
     (holder, waiting)
 }
@@ -151,7 +162,9 @@ async fn the_root_of_a_tree_is_shown_and_ended_and_the_others_go_on() {
         // The past of the tree stays, and someone who asks again is told that it is over.
         let after =
             shown(&console, "the end of the chain", |seen| seen.trees.is_empty() && !seen.stretches.is_empty()).await;
-        assert!(after.stretches[0].root.pid == key.pid && after.stretches[0].waiters == 2, "{after:#?}");
+        let past = &after.stretches[0];
+        assert_eq!((past.root.pid, past.root.backend_start_us), (key.pid, Some(key.backend_start_us)), "{after:#?}");
+        assert_eq!(past.waiters, 2, "{after:#?}");
         let gone = refusal(end(&console, &id("orders"), ending(key, SessionAct::Terminate), &request()).await);
         assert!(gone.contains("is gone"), "{gone}");
         console.shutdown().await;
@@ -189,14 +202,8 @@ async fn only_what_is_meant_is_touched() {
                 "SELECT pid, (extract(epoch FROM backend_start) * 1000000)::int8 FROM pg_stat_activity WHERE {sql} \
                  AND (datname IS NULL OR datname = current_database()) LIMIT 1"
             );
-            let found: Option<(i32, i64)> = loop {
-                let found = sqlx::query_as(AssertSqlSafe(sql.clone())).fetch_optional(&mut admin).await.unwrap();
-                if found.is_some() {
-                    break found;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            };
-            let (pid, backend_start_us) = found.unwrap();
+            eventually(&mut admin, kind, &format!("EXISTS ({sql})")).await;
+            let (pid, backend_start_us) = sqlx::query_as(AssertSqlSafe(sql)).fetch_one(&mut admin).await.unwrap();
             let reason = refusal(act(ending(SessionKey { pid, backend_start_us }, SessionAct::Terminate)).await);
             assert!(reason.contains(kind), "{reason}");
         }
@@ -210,13 +217,9 @@ async fn only_what_is_meant_is_touched() {
             // It stays connected until the cancel was verified.
             (code, goes_on, busy)
         });
-        let preview = loop {
-            match preview_ending(&console, &target, ending(key, SessionAct::Cancel)).await {
-                Ok(preview) => break preview,
-                Err(ActionError::Refused(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
-                Err(error) => panic!("{error}"),
-            }
-        };
+        let runs = format!("EXISTS (SELECT FROM pg_stat_activity WHERE pid = {} AND wait_event = 'PgSleep')", key.pid);
+        eventually(&mut admin, "the statement runs", &runs).await;
+        let preview = preview_ending(&console, &target, ending(key, SessionAct::Cancel)).await.unwrap();
         let start = preview.statement_start_us.unwrap();
         let earlier = Ending { statement_start_us: Some(start - 1), ..ending(key, SessionAct::Cancel) };
         assert!(refusal(act(earlier).await).contains("runs another one"));
@@ -277,27 +280,39 @@ async fn missing_rights_are_named_with_the_grant_that_helps() {
     .await;
 }
 
-async fn with_policy(database: &TestDatabase, dry_run: bool) -> Arc<Console> {
-    let mut config = config(&[("orders", database.url(), None)]);
-    config.collect.live_every = Duration::from_secs(1);
+async fn with_policy(url: String, dry_run: bool, most_per_minute: u32) -> Arc<Console> {
+    let mut config = config(&[("orders", url, None)]);
+    config.collect.live_every = Duration::from_millis(250);
     config.targets[0].auto_terminate = Some(AutoTerminateRules {
         idle_in_transaction_ms: Some(500),
         long_running_ms: Some(500),
         applications: vec!["nightly-*".into()],
         users: Vec::new(),
         dry_run,
-        most_per_minute: 2,
+        most_per_minute,
     });
     let store = store::open("sqlite::memory:").await.unwrap();
     Console::start(config, store, Clock::system()).await.unwrap()
 }
 
-async fn acted(console: &Console, acts: usize) {
+/// What the policy did, newest first, once that is as `wanted`.
+async fn acted(console: &Console, wanted: impl Fn(&[AutoTerminateAct]) -> bool) -> Vec<AutoTerminateAct> {
     let begun = Instant::now();
-    while console.activity(&id("orders"), &ActivityQuery::default()).unwrap().unwrap().auto_terminate.acts.len() < acts
-    {
-        assert!(begun.elapsed() < PATIENCE, "the policy did not act");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    loop {
+        let acts = console.activity(&id("orders"), &ActivityQuery::default()).unwrap().unwrap().auto_terminate.acts;
+        if wanted(&acts) {
+            return acts;
+        }
+        assert!(begun.elapsed() < PATIENCE, "the policy did not act: {acts:#?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Waits until so many more samples were looked at.
+async fn looks(console: &Console, more: usize) {
+    for _ in 0..more {
+        let before = console.latest(&id("orders")).unwrap().at;
+        until(console, "orders", |update| update.at > before).await;
     }
 }
 
@@ -310,10 +325,13 @@ async fn the_policy_touches_what_it_may_and_no_more_than_so_many() {
             let mut session = database.connect().await.unwrap();
             run(&mut session, &format!("SET application_name = '{name}'; BEGIN; SELECT 1")).await;
             open.push((key_of(&mut session).await, session));
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            // Ages are told in milliseconds.
+            let (pid, now) = (open.last().unwrap().0.pid, "clock_timestamp()");
+            let older = format!("(SELECT {now} - state_change > '5 ms' FROM pg_stat_activity WHERE pid = {pid})");
+            eventually(&mut admin, "it is older than the next", &older).await;
         }
-        let dry = with_policy(&database, true).await;
-        acted(&dry, 2).await;
+        let dry = with_policy(database.url(), true, 2).await;
+        acted(&dry, |acts| acts.len() == 2).await;
         for (key, _) in &open {
             assert!(is_there(&mut admin, *key).await, "a dry run ends nobody");
         }
@@ -321,9 +339,9 @@ async fn the_policy_touches_what_it_may_and_no_more_than_so_many() {
         let (_, audited) = dry.store.audit(0, 10).await.unwrap();
         assert_eq!(audited, 0);
 
-        let console = with_policy(&database, false).await;
-        acted(&console, 2).await;
-        tokio::time::sleep(Duration::from_millis(2500)).await;
+        let console = with_policy(database.url(), false, 2).await;
+        acted(&console, |acts| acts.len() == 2).await;
+        looks(&console, 8).await;
         let there = [0, 1, 2, 3].map(|i| open[i].0);
         let [first, spared, second, third] = there;
         assert!(!is_there(&mut admin, first).await && !is_there(&mut admin, second).await, "the longest first");
@@ -334,6 +352,43 @@ async fn the_policy_touches_what_it_may_and_no_more_than_so_many() {
         assert!(rows.iter().all(|row| row.audit.actor == policy::ACTOR && row.audit.succeeded), "{rows:#?}");
         assert!(rows[0].audit.reason.as_deref().unwrap().starts_with("idle in transaction for "), "{rows:#?}");
         console.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_policy_failed_to_end_is_tried_again_within_bounds_and_on_record_once() {
+    test::on_each_postgres(|database| async move {
+        let mut admin = database.connect().await.unwrap();
+        let (watcher, watcher_url) = role(&mut admin, &database, "policy").await;
+        let (app, app_url) = role(&mut admin, &database, "app").await;
+        run(&mut admin, &format!("GRANT pg_monitor TO {watcher}")).await;
+        let idle = async |name: &str| {
+            let mut session = PgConnection::connect(&app_url).await.unwrap();
+            run(&mut session, &format!("SET application_name = '{name}'; BEGIN; SELECT 1")).await;
+            (key_of(&mut session).await, session)
+        };
+        let (stubborn, _first) = idle("nightly-1").await;
+        let console = with_policy(watcher_url, false, 100).await;
+        let of = |acts: &[AutoTerminateAct], key| acts.iter().find(|act| act.key == key).map(|act| act.attempts);
+        let given_up = acted(&console, |acts| of(acts, stubborn) == Some(5)).await;
+        assert!(given_up.len() == 1 && given_up[0].outcome.ends_with("; given up"), "{given_up:#?}");
+        assert!(given_up[0].outcome.contains("GRANT pg_signal_backend"), "{given_up:#?}");
+        let (rows, _) = console.store.audit(0, 10).await.unwrap();
+        assert_eq!(rows.iter().map(|row| row.audit.succeeded).collect::<Vec<_>>(), [false], "{rows:#?}");
+
+        let (second, _second) = idle("nightly-2").await;
+        acted(&console, |acts| of(acts, second) >= Some(2)).await;
+        run(&mut admin, &format!("GRANT pg_signal_backend TO {watcher}")).await;
+        let ended = acted(&console, |acts| acts.iter().any(|act| act.outcome.contains("has ended"))).await;
+        assert!(ended[0].key == second && (3..=5).contains(&ended[0].attempts), "{ended:#?}");
+        let (rows, _) = console.store.audit(0, 10).await.unwrap();
+        let of_second = rows.iter().filter(|row| row.audit.parameters["pid"].as_i64() == Some(second.pid.into()));
+        let outcomes: Vec<bool> = of_second.map(|row| row.audit.succeeded).collect();
+        assert_eq!((outcomes, rows.len()), (vec![true, false], 3), "newest first: {rows:#?}");
+        assert!(is_there(&mut admin, stubborn).await, "what was given up stays given up");
+        console.shutdown().await;
+        run(&mut admin, &format!("DROP OWNED BY {watcher}; DROP ROLE {watcher}; DROP ROLE {app}")).await;
     })
     .await;
 }

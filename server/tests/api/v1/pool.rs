@@ -1,9 +1,16 @@
 //! `/pool`, `/pool/holders`, `/pool/leaks`, `/pool/resize`, `/queries/performance`.
 
 use crate::harness::{Harness, TARGET, data, problem};
-use headroom_engine::pool::Lane;
+use headroom_engine::{
+    pool::{Lane, PoolProfile, Pools},
+    target::{CapacityLimits, TargetConfig},
+};
 use headroom_model::TargetId;
 use serde_json::{Value, json};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 fn lane<'a>(pool: &'a Value, name: &str) -> &'a Value {
     pool["lanes"].as_array().unwrap().iter().find(|lane| lane["lane"] == name).unwrap()
@@ -39,6 +46,46 @@ async fn a_lent_connection_shows_with_its_call_site() {
     assert_eq!(harness.data("/api/v1/pool/leaks").await.as_array().unwrap().len(), 0);
     problem(harness.get("/api/v1/pool/holders?backends=some").await, 422, "invalid").await;
     drop(lease);
+    harness.stop().await;
+}
+
+#[tokio::test]
+async fn announced_long_work_is_no_leak() {
+    let harness = Harness::open().await;
+    let target = harness.console.target(&TargetId(TARGET.to_owned())).unwrap();
+    let config = TargetConfig {
+        id: TargetId(TARGET.to_owned()),
+        database_url: harness.database_url(),
+        replica: None,
+        redis: None,
+        pool: PoolProfile { leak_after: Duration::from_millis(50), ..PoolProfile::default() },
+        limits: CapacityLimits::default(),
+        auto_terminate: None,
+    };
+    let application = Arc::new(Pools::named(&config, "shop").unwrap());
+    target.watch_pools(application.clone());
+    let vacuum = application.acquire(Lane::Batch).await.unwrap().purpose("a vacuum").long_work();
+    let forgotten = application.acquire(Lane::Batch).await.unwrap().purpose("a forgotten export");
+    let begun = Instant::now();
+    let leaks = loop {
+        let leaks = harness.data("/api/v1/pool/leaks").await;
+        if leaks.as_array().unwrap().iter().any(|leak| leak["purpose"] == "a forgotten export") {
+            break leaks;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "never a leak: {leaks}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(leaks.as_array().unwrap().len(), 1, "{leaks}");
+    // The page goes by what the list of all holders says.
+    let holders = harness.data("/api/v1/pool/holders").await;
+    let flags = |purpose: &str| {
+        let holder = holders.as_array().unwrap().iter().find(|holder| holder["purpose"] == purpose).unwrap();
+        (holder["isLong"].clone(), holder["isLeak"].clone())
+    };
+    assert_eq!(flags("a vacuum"), (json!(true), json!(false)));
+    assert_eq!(flags("a forgotten export"), (json!(false), json!(true)));
+    drop((vacuum, forgotten));
+    application.close().await;
     harness.stop().await;
 }
 
