@@ -85,6 +85,13 @@ test("it is created from the page with progress, and its gain is measured", asyn
   const { operations } = { operations: await api("/api/v1/operations") };
   const built = operations.find((operation) => operation.kind === "index.create");
   assert.deepEqual([built.state, built.reason], ["succeeded", "orders of a customer are slow"]);
+  const confirm = await open(t, `/confirm/index?id=${advice.id}&done=${built.id}`, { javaScript: false });
+  await confirm.getByText(/^Created at .*, for /).waitFor();
+  await confirm.getByText(`${advice.index} is created: `).waitFor();
+  const onward = confirm.getByRole("link", { name: "See what it brings" });
+  assert.match(await onward.getAttribute("href"), new RegExp(`^/indexes.*#advice-${advice.id}$`));
+  await confirm.goto(`${site.demo.url}/confirm/index?id=${advice.id}&done=00000000`);
+  await confirm.getByText("the console remembers the last 50 actions").waitFor();
   const measured = await until(
     "the gain is measured",
     async () => {

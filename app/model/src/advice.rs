@@ -29,6 +29,8 @@ pub enum AdviceState {
     Measured,
     /// It exists and helped too little: dropping it is advised.
     RevertAdvised,
+    /// It was created from here and is not there any more, or not valid.
+    Gone,
 }
 
 impl AdviceState {
@@ -41,13 +43,20 @@ impl AdviceState {
             AdviceState::Created => "created",
             AdviceState::Measured => "measured",
             AdviceState::RevertAdvised => "revertAdvised",
+            AdviceState::Gone => "gone",
         }
     }
 
-    /// Whether the index was created from here.
+    /// Whether the index was created from here, and is there.
     #[must_use]
     pub fn is_built(self) -> bool {
         matches!(self, AdviceState::Created | AdviceState::Measured | AdviceState::RevertAdvised)
+    }
+
+    /// Whether creating the index is advised.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        matches!(self, AdviceState::Suggested | AdviceState::Proven)
     }
 }
 
@@ -121,7 +130,16 @@ pub struct IndexAdvice {
     pub found_at: Timestamp,
     /// When it was created.
     pub created_at: Option<Timestamp>,
+    /// When it was found gone.
+    #[serde(default)]
+    pub gone_at: Option<Timestamp>,
+    /// The exact statement that removes what a build that did not end left behind under its name; creating it runs that first.
+    #[serde(default)]
+    pub leftover: Option<String>,
 }
+
+/// An index that leaves more than this of the time helped too little.
+const TOO_LITTLE: f64 = 0.9;
 
 impl IndexAdvice {
     /// Part of the planner cost of its statements that it saves, 0 to 1.
@@ -142,6 +160,18 @@ impl IndexAdvice {
         }
         (calls > 0.0).then(|| (before / calls, after / calls))
     }
+
+    /// Whether it was measured that a tenth of the time at most was gained.
+    #[must_use]
+    pub fn helped_too_little(&self) -> bool {
+        self.measured().is_some_and(|(before, after)| after > before * TOO_LITTLE)
+    }
+}
+
+/// The anchor of an advice on the page of indexes.
+#[must_use]
+pub fn anchor(id: &str) -> String {
+    format!("advice-{id}")
 }
 
 /// An index that was considered and is not advised.
@@ -208,7 +238,7 @@ pub struct AdviceReport {
     pub cost_before: f64,
     /// The same with every suggestion created.
     pub cost_after: f64,
-    /// Most saved first, at most 20. Those created from here stay for 30 days.
+    /// Most saved first, at most 20. Those created from here stay for 30 days, or for a day once they are gone.
     pub suggestions: Vec<IndexAdvice>,
     /// What was considered and why it is not advised, at most 50.
     pub rejected: Vec<RejectedAdvice>,
@@ -315,9 +345,9 @@ pub struct DuplicateReport {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ApplyPreview {
-    /// The exact statement.
+    /// The exact statements, a line each.
     pub sql: String,
-    /// What it does, in numbers.
+    /// What they do, in numbers.
     pub effect: String,
 }
 

@@ -48,7 +48,7 @@ pub async fn preview_index(target: Option<String>, id: String) -> Result<ApplyPr
     use crate::context::PageContext;
     let context = PageContext::require(headroom_model::Role::Admin)?;
     let target = context.target(target.as_deref())?;
-    Ok(headroom_engine::actions::preview_index(&context.console, &target, bounded(&id)?)?)
+    Ok(headroom_engine::actions::preview_index(&context.console, &target, bounded(&id)?).await?)
 }
 
 /// Creates an advised index; it reports as an operation. A plain form is sent back to the confirm page, which shows how far
@@ -65,6 +65,15 @@ pub async fn create_index(target: Option<String>, id: String, reason: Option<Str
         leptos_axum::redirect(&format!("/confirm/index?target={target}&id={id}&done={}", started.id));
     }
     Ok(started)
+}
+
+/// The build of an index, running or ended, while the console remembers it.
+#[server(name = ReadIndexBuild, prefix = "/api/fn", endpoint = "index_build", input = GetUrl)]
+pub async fn index_build(target: Option<String>, operation: String) -> Result<Option<Operation>, AppError> {
+    use crate::context::PageContext;
+    let context = PageContext::require(headroom_model::Role::Viewer)?;
+    let target = context.target(target.as_deref())?;
+    Ok(context.console.advisor.build(&context.console, &target, bounded(&operation)?))
 }
 
 /// The plans that are kept of a statement, newest first. Asks no server.

@@ -25,8 +25,8 @@ pub use cache::{
 pub use cancel_operation::cancel_operation;
 pub use capacity::capacity;
 pub use indexes::{
-    CREATE_INDEX, EXPLAIN_STATEMENT, LOOK_FOR_INDEXES, create_index, explain_statement, indexes, look_for_indexes,
-    preview_index, statement_plans,
+    CREATE_INDEX, EXPLAIN_STATEMENT, LOOK_FOR_INDEXES, create_index, explain_statement, index_build, indexes,
+    look_for_indexes, preview_index, statement_plans,
 };
 pub use last_action::last_action;
 pub use moment::{baseline, moment};
@@ -67,6 +67,7 @@ pub const ROLES: &[(&str, Role)] = &[
     (CLEAR_CACHE, Role::Operator),
     (CREATE_INDEX, Role::Admin),
     (EXPLAIN_STATEMENT, Role::Operator),
+    ("/api/fn/index_build", Role::Viewer),
     ("/api/fn/indexes", Role::Viewer),
     ("/api/fn/connections", Role::Viewer),
     ("/api/fn/contention", Role::Viewer),

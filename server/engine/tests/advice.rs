@@ -6,12 +6,13 @@ use headroom_engine::{
     actions::{self, ActionError, Request},
     clock::Clock,
     console::Console,
-    store,
+    plans::PlanSettings,
+    store::{self, EventQuery},
 };
 use headroom_model::{
     Actor, Role, Timestamp,
     access::Proof as Signed,
-    advice::{AdviceReport, AdviceState, Proof, Repeats},
+    advice::{AdviceReport, AdviceState, IndexAdvice, Proof, Repeats},
     operation::{Operation, OperationState},
 };
 use headroom_sandbox::test::{self, TestDatabase};
@@ -45,22 +46,44 @@ struct Bench {
     console: Arc<Console>,
     database: TestDatabase,
     ahead: Arc<AtomicI64>,
+    /// Run beside the reading of orders.
+    also: &'static str,
+}
+
+/// What differs from the shop as it is.
+struct Differs {
+    schema: &'static str,
+    also: &'static str,
+    may_have_hypopg: bool,
+    build_timeout: Duration,
+}
+
+impl Default for Differs {
+    fn default() -> Self {
+        Differs { schema: "", also: "", may_have_hypopg: true, build_timeout: PlanSettings::default().build_timeout }
+    }
 }
 
 async fn bench(database: TestDatabase) -> Bench {
+    bench_of(database, Differs::default()).await
+}
+
+async fn bench_of(database: TestDatabase, differs: Differs) -> Bench {
     let mut connection = database.connect().await.unwrap();
     sqlx::raw_sql(SHOP).execute(&mut connection).await.unwrap();
-    if offers_hypopg(&mut connection).await {
+    sqlx::raw_sql(differs.schema).execute(&mut connection).await.unwrap();
+    if differs.may_have_hypopg && offers_hypopg(&mut connection).await {
         sqlx::raw_sql("CREATE EXTENSION hypopg").execute(&mut connection).await.unwrap();
     }
     let mut config = support::config(&[("shop", database.url(), None)]);
+    config.plans.build_timeout = differs.build_timeout;
     config.collect.live_every = Duration::from_millis(500);
     let ahead = Arc::new(AtomicI64::new(0));
     let (system, by) = (Clock::system(), ahead.clone());
     let clock = Clock::from_fn(move || system.now().plus_millis(by.load(Relaxed)));
     let store = store::open("sqlite::memory:").await.unwrap();
     let console = Console::start(config, store, clock).await.unwrap();
-    Bench { console, database, ahead }
+    Bench { console, database, ahead, also: differs.also }
 }
 
 async fn offers_hypopg(connection: &mut PgConnection) -> bool {
@@ -89,6 +112,7 @@ impl Bench {
                 .await
                 .unwrap();
         }
+        sqlx::raw_sql(self.also).execute(&mut application).await.unwrap();
     }
 
     fn report(&self) -> AdviceReport {
@@ -112,6 +136,25 @@ impl Bench {
             Ok(report) => report,
             Err(_) => panic!("{what}: {:#?}", self.report()),
         }
+    }
+
+    /// The suggestion for orders of a customer.
+    async fn advice(&self) -> IndexAdvice {
+        let is_it = |advice: &&IndexAdvice| advice.keys.starts_with("(customer_id") && advice.state.is_open();
+        let report = self.until("no suggestion", |report| report.suggestions.iter().any(|it| is_it(&it))).await;
+        report.suggestions.iter().find(is_it).unwrap().clone()
+    }
+
+    /// How the index of an advice is created.
+    async fn create(&self, advice: &IndexAdvice) -> Operation {
+        let request = request(Role::Admin);
+        let started = actions::create_index(&self.console, &id("shop"), &advice.id, &request).await.unwrap();
+        self.ended(&started).await
+    }
+
+    async fn run(&self, sql: String) {
+        let mut connection = self.database.connect().await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
     }
 
     async fn ended(&self, operation: &Operation) -> Operation {
@@ -145,7 +188,7 @@ async fn the_missing_index_is_found_proven_created_and_its_gain_measured() {
         assert_eq!(report.missing.is_empty(), has_hypopg, "{report:?}");
         assert!(report.cost_after < report.cost_before);
 
-        let preview = actions::preview_index(&bench.console, &id("shop"), &advice.id).unwrap();
+        let preview = actions::preview_index(&bench.console, &id("shop"), &advice.id).await.unwrap();
         assert!(preview.sql.starts_with("CREATE INDEX CONCURRENTLY \"orders_customer_id"), "{preview:?}");
         let started =
             actions::create_index(&bench.console, &id("shop"), &advice.id, &request(Role::Admin)).await.unwrap();
@@ -207,6 +250,234 @@ async fn a_build_that_is_stopped_leaves_nothing_behind() {
     .await;
 }
 
+/// Waits for something to be there, as a statement counts it.
+async fn until_counted(connection: &mut PgConnection, sql: &'static str) {
+    let seen = async {
+        while sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut *connection).await.unwrap() == 0 {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(PATIENCE, seen).await.unwrap_or_else(|_| panic!("nothing: {sql}"));
+}
+
+const INVALID: &str = "SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
+                       WHERE c.relname LIKE 'orders_customer_id%' AND NOT i.indisvalid";
+const VALID: &str = "SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
+                     WHERE c.relname LIKE 'orders_customer_id%' AND i.indisvalid";
+
+#[tokio::test]
+async fn a_created_index_that_is_gone_is_told_and_suggested_again_once_it_pays() {
+    test::on_each_postgres(|database| async move {
+        let bench = bench(database).await;
+        let advice = bench.advice().await;
+        let ended = bench.create(&advice).await;
+        assert_eq!(ended.state, OperationState::Succeeded, "{ended:?}");
+        let state = |report: &AdviceReport| report.suggestions.iter().find(|it| it.id == advice.id).map(|it| it.state);
+        bench.until("not created", |report| state(report).is_some_and(AdviceState::is_built)).await;
+
+        // Under another name it does what it did: gone, and nothing to create.
+        bench.run(format!("ALTER INDEX {} RENAME TO by_hand", advice.index)).await;
+        bench.ahead.fetch_add(11_000, Relaxed);
+        let is_settled = |report: &AdviceReport| {
+            state(report) == Some(AdviceState::Gone) && report.rejected.iter().any(|it| it.why_not.contains("by_hand"))
+        };
+        let report = bench.until("not gone", is_settled).await;
+        assert!(report.suggestions.iter().find(|it| it.id == advice.id).unwrap().gone_at.is_some());
+        let refused = actions::preview_index(&bench.console, &id("shop"), &advice.id).await;
+        assert!(matches!(&refused, Err(ActionError::Refused(why)) if why.contains("gone")), "{refused:?}");
+        let query = EventQuery { limit: 100, ..EventQuery::default() };
+        let events = bench.console.store.events(&query).await.unwrap();
+        assert!(events.iter().any(|event| event.event.title == format!("{} is gone", advice.index)), "{events:#?}");
+
+        // Without it the advice holds again, and can be followed again.
+        bench.run("DROP INDEX shop.by_hand".to_owned()).await;
+        bench.ahead.fetch_add(11_000, Relaxed);
+        bench.until("not suggested again", |report| state(report).is_some_and(AdviceState::is_open)).await;
+        let ended = bench.create(&advice).await;
+        assert_eq!(ended.state, OperationState::Succeeded, "{ended:?}");
+        let report = bench.report();
+        assert_eq!(report.suggestions.iter().filter(|it| it.id == advice.id).count(), 1);
+        assert!(state(&report).is_some_and(AdviceState::is_built));
+        bench.console.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_killed_build_left_behind_is_named_and_removed() {
+    test::on_each_postgres(|database| async move {
+        let bench = bench(database).await;
+        let advice = bench.advice().await;
+        let (mut other, mut watcher) =
+            (bench.database.connect().await.unwrap(), bench.database.connect().await.unwrap());
+        let mut transaction = other.begin().await.unwrap();
+        sqlx::query("UPDATE shop.orders SET status = status WHERE id = 1").execute(&mut *transaction).await.unwrap();
+        let mut builder = bench.database.connect().await.unwrap();
+        let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut builder).await.unwrap();
+        let sql = advice.sql.clone();
+        let build =
+            tokio::spawn(async move { sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut builder).await.is_err() });
+        until_counted(&mut watcher, INVALID).await;
+        // While it is built it is invalid too, and nobody else's to remove.
+        let refused = actions::preview_index(&bench.console, &id("shop"), &advice.id).await;
+        let is_under_way = |why: &String| why.contains("under way") && why.contains(&format!("process {pid}"));
+        assert!(matches!(&refused, Err(ActionError::Conflict(why)) if is_under_way(why)), "{refused:?}");
+        sqlx::query("SELECT pg_terminate_backend($1)").bind(pid).execute(&mut watcher).await.unwrap();
+        assert!(build.await.unwrap());
+        transaction.rollback().await.unwrap();
+        until_counted(&mut watcher, INVALID).await;
+
+        bench.ahead.fetch_add(11_000, Relaxed);
+        let report = bench
+            .until("the leftover is not named", |report| {
+                report.suggestions.iter().any(|it| it.id == advice.id && it.leftover.is_some())
+            })
+            .await;
+        let found = report.suggestions.iter().find(|it| it.id == advice.id).unwrap();
+        assert_eq!((found.leftover.as_ref(), &found.index), (Some(&advice.drop_sql), &advice.index));
+        let preview = actions::preview_index(&bench.console, &id("shop"), &advice.id).await.unwrap();
+        assert_eq!(preview.sql, format!("{}\n{}", advice.drop_sql, advice.sql));
+        assert!(
+            preview.effect.starts_with(&format!("First removes the invalid index {}", advice.index)),
+            "{preview:?}"
+        );
+        let ended = bench.create(&advice).await;
+        assert_eq!(ended.state, OperationState::Succeeded, "{ended:?}");
+        assert!(ended.log.iter().any(|line| line.text == advice.drop_sql), "{ended:?}");
+        let count = async |connection: &mut PgConnection, sql: &'static str| {
+            sqlx::query_scalar::<_, i64>(sql).fetch_one(connection).await.unwrap()
+        };
+        assert_eq!((count(&mut watcher, VALID).await, count(&mut watcher, INVALID).await), (1, 0));
+        bench.console.shutdown().await;
+    })
+    .await;
+}
+
+/// A server process that stands still until this is dropped.
+struct Frozen(i32);
+
+impl Frozen {
+    fn signal(&self, name: &str) {
+        let sent = std::process::Command::new("kill").args([name, &self.0.to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "no signal was sent");
+    }
+
+    fn process(pid: i32) -> Self {
+        let frozen = Frozen(pid);
+        frozen.signal("-STOP");
+        frozen
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        self.signal("-CONT");
+    }
+}
+
+#[tokio::test]
+async fn a_build_that_takes_too_long_ends_whatever_the_server_does() {
+    test::on_each_postgres(|database| async move {
+        let differs = Differs { build_timeout: Duration::from_secs(3), ..Differs::default() };
+        let bench = bench_of(database, differs).await;
+        let advice = bench.advice().await;
+        let (mut other, mut watcher) =
+            (bench.database.connect().await.unwrap(), bench.database.connect().await.unwrap());
+        let mut transaction = other.begin().await.unwrap();
+        sqlx::query("UPDATE shop.orders SET status = status WHERE id = 1").execute(&mut *transaction).await.unwrap();
+        let started =
+            actions::create_index(&bench.console, &id("shop"), &advice.id, &request(Role::Admin)).await.unwrap();
+        until_counted(&mut watcher, INVALID).await;
+        let pid: i32 =
+            sqlx::query_scalar("SELECT pid FROM pg_stat_progress_create_index WHERE datname = current_database()")
+                .fetch_one(&mut watcher)
+                .await
+                .unwrap();
+        let frozen = Frozen::process(pid);
+        let noticed = async {
+            while !bench
+                .console
+                .operations
+                .get(&started.id)
+                .unwrap()
+                .log
+                .iter()
+                .any(|line| line.text.contains("removing"))
+            {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(PATIENCE, noticed).await.expect("the console gives it up");
+        drop(frozen);
+        transaction.rollback().await.unwrap();
+        let ended = bench.ended(&started).await;
+        assert_eq!(ended.state, OperationState::Failed, "{ended:?}");
+        let outcome = ended.outcome.unwrap();
+        assert!(outcome.contains("longer than 3 s (plans.build_timeout)") && outcome.contains("removed"), "{outcome}");
+        assert_eq!(sqlx::query_scalar::<_, i64>(INVALID).fetch_one(&mut watcher).await.unwrap(), 0);
+        bench.console.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_index_over_a_function_names_its_schema() {
+    test::on_each_postgres(|database| async move {
+        let differs = Differs {
+            schema: "CREATE SCHEMA tools;
+                CREATE FUNCTION tools.folded(text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT
+                    AS $$ BEGIN RETURN lower(btrim($1)); END $$;
+                CREATE TABLE shop.customers (id bigint PRIMARY KEY, email text NOT NULL);
+                INSERT INTO shop.customers SELECT n, 'Customer' || n || '@example.test' FROM generate_series(1, 20000) n;
+                ANALYZE shop.customers;",
+            // The application finds the function by its search_path; the console's build has none such.
+            also: "SET search_path = shop, tools; SELECT id FROM customers WHERE folded(email) = 'customer7@example.test'",
+            ..Differs::default()
+        };
+        let bench = bench_of(database, differs).await;
+        let is_it = |advice: &&IndexAdvice| advice.table == "shop.customers";
+        let report = bench.until("no suggestion", |report| report.suggestions.iter().any(|it| is_it(&it))).await;
+        let advice = report.suggestions.iter().find(is_it).unwrap();
+        assert!(advice.sql.ends_with(r#"ON "shop"."customers" ("tools"."folded"("email"));"#), "{advice:?}");
+        let ended = bench.create(advice).await;
+        assert_eq!(ended.state, OperationState::Succeeded, "{ended:?}");
+        // The next round recognises it, though the server writes it in its own way.
+        bench.ahead.fetch_add(11_000, Relaxed);
+        let covered = |report: &AdviceReport| {
+            report.rejected.iter().any(|it| it.keys.contains("folded") && it.why_not.contains(&advice.index_name))
+        };
+        bench.until("not recognised", covered).await;
+        bench.console.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rows_without_a_partner_make_no_partial_index() {
+    test::on_each_postgres(|database| async move {
+        let differs = Differs {
+            schema: "CREATE TABLE shop.refunds (order_id bigint NOT NULL, note text);
+                INSERT INTO shop.refunds SELECT n, CASE WHEN n % 50 > 0 THEN 'n' || n END FROM generate_series(1, 60000) n;
+                ANALYZE shop.refunds;",
+            also: "SELECT count(*) FROM shop.orders o LEFT JOIN shop.refunds r ON r.order_id = o.id \
+                   WHERE o.customer_id = 7 AND r.note IS NULL",
+            may_have_hypopg: false,
+            ..Differs::default()
+        };
+        let bench = bench_of(database, differs).await;
+        let of_refunds = |report: &AdviceReport| -> Vec<String> {
+            let suggested = report.suggestions.iter().filter(|it| it.table == "shop.refunds").map(|it| it.keys.clone());
+            let rejected = report.rejected.iter().filter(|it| it.table == "shop.refunds").map(|it| it.keys.clone());
+            suggested.chain(rejected).collect()
+        };
+        let report = bench.until("refunds are not looked at", |report| !of_refunds(report).is_empty()).await;
+        assert_eq!(report.proof, Proof::Estimate);
+        assert_eq!(of_refunds(&report), ["(order_id)"]);
+        bench.console.shutdown().await;
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn superfluous_indexes_are_told_with_their_rules() {
     test::on_each_postgres(|database| async move {
@@ -229,6 +500,10 @@ async fn superfluous_indexes_are_told_with_their_rules() {
         let unused = actions::unused_indexes(&bench.console, &id("shop")).await.unwrap();
         let names: Vec<&str> = unused.indexes.iter().map(|it| it.index.as_str()).collect();
         assert!(names.contains(&"shop.orders_status_total") && !names.contains(&"shop.orders_pkey"), "{names:?}");
+        // One computation serves everyone who asks for some seconds.
+        bench.run("DROP INDEX shop.orders_status_again".to_owned()).await;
+        assert_eq!(actions::duplicate_indexes(&bench.console, &id("shop")).await.unwrap(), duplicates);
+        assert_eq!(actions::unused_indexes(&bench.console, &id("shop")).await.unwrap(), unused);
         // Statistics are younger than 35 days: nothing is proven yet.
         assert!(unused.indexes.iter().all(|it| !it.is_proven && it.rules.iter().any(|rule| !rule.met)));
         bench.console.shutdown().await;
@@ -252,7 +527,7 @@ async fn a_role_without_rights_is_told_the_grants() {
     config.collect.live_every = Duration::from_millis(500);
     let store = store::open("sqlite::memory:").await.unwrap();
     let console = Console::start(config, store, Clock::system()).await.unwrap();
-    let bench = Bench { console, database, ahead: Arc::default() };
+    let bench = Bench { console, database, ahead: Arc::default(), also: "" };
     let report = bench.until("nothing is missing", |report| !report.skipped.is_empty()).await;
     assert!(report.skipped.iter().any(|it| it.reason.contains("may not read")), "{report:#?}");
     assert!(report.missing.iter().any(|it| it.remedy.contains("pg_read_all_data")), "{report:#?}");

@@ -1,30 +1,37 @@
-//! Confirming the creation of an index: what it does, the form that starts it, and how far it is.
+//! Confirming the creation of an index: what it does, the form that starts it, how far it is, and how it ended.
 
 use super::{FORM, NotDone, Page, Returned, UnderWay, done};
 use crate::{
-    components::steps::ReasonField,
+    components::{status::Mark, steps::ReasonField},
     error::AppError,
-    functions::{CREATE_INDEX, indexes, preview_index},
+    functions::{CREATE_INDEX, index_build, preview_index},
     layout::use_frame,
+    pages::indexes,
     url,
 };
-use headroom_model::{advice::ApplyPreview, operation::Operation};
+use headroom_model::{
+    Band,
+    advice::{ApplyPreview, anchor},
+    format,
+    operation::{Operation, OperationState},
+};
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::{LazyRoute, hooks::use_query_map, lazy_route};
 
-type Answers = (String, Result<ApplyPreview, AppError>, Option<Operation>);
+/// The id of the suggestion, what creating it would do, and the build that the form has started.
+type Answers = (String, Result<ApplyPreview, AppError>, Result<Option<Operation>, AppError>);
 
 /// The page.
 pub struct ConfirmIndex {
     answers: Resource<Answers>,
 }
 
-/// The build that the form has started, while it runs.
-async fn started(target: Option<String>, id: Option<String>) -> Option<Operation> {
-    let id = id?;
-    let view = indexes(target).await.ok()?;
-    view.advice.building.filter(|operation| operation.id == id)
+async fn started(target: Option<String>, id: Option<String>) -> Result<Option<Operation>, AppError> {
+    match id {
+        Some(id) => index_build(target, id).await,
+        None => Ok(None),
+    }
 }
 
 #[lazy_route]
@@ -55,14 +62,13 @@ impl LazyRoute for ConfirmIndex {
                     view! {
                         <Returned said="Not created"/>
                         {match (started, is_begun) {
-                            (Some(started), _) => {
-                                view! { <UnderWay started/> }
-                                    .into_any()
+                            (Ok(Some(ended)), _) if ended.state.is_final() => {
+                                view! { <BuildEnded ended id/> }.into_any()
                             }
-                            (None, true) => {
-                                view! { <p role="status">"It has ended; the list of indexes shows how."</p> }.into_any()
-                            }
-                            (None, false) => match preview {
+                            (Ok(Some(started)), _) => view! { <UnderWay started/> }.into_any(),
+                            (Ok(None), true) => view! { <Forgotten/> }.into_any(),
+                            (Err(error), true) => view! { <NotDone said="Its end cannot be read" error/> }.into_any(),
+                            (_, false) => match preview {
                                 Ok(preview) => view! { <CreateForm preview id target/> }.into_any(),
                                 Err(error) => view! { <NotDone said="Cannot be created" error/> }.into_any(),
                             },
@@ -73,6 +79,57 @@ impl LazyRoute for ConfirmIndex {
         }
         .into_any()
     }
+}
+
+/// How the build ended, and where to go from there.
+#[component]
+fn BuildEnded(ended: Operation, id: String) -> impl IntoView {
+    let frame = use_frame();
+    let now = frame.now.get_untracked();
+    let (status, word) = match ended.state {
+        OperationState::Succeeded => (Band::Excellent, "Created"),
+        OperationState::Cancelled => (Band::Degraded, "Cancelled"),
+        _ => (Band::Critical, "Not created"),
+    };
+    let is_created = ended.state == OperationState::Succeeded;
+    let at = ended.finished_at.map(|at| format!(" at {}", format::moment(at, now))).unwrap_or_default();
+    let text = format!("{word}{at}, for {}", ended.actor);
+    let href = move || {
+        frame.query.with(|query| {
+            let carried = url::carried(query);
+            if is_created {
+                format!("{}#{}", url::href(indexes::PATH, &carried, &[]), anchor(&id))
+            } else {
+                url::href("/confirm/index", &carried, &[("id", Some(id.as_str()))])
+            }
+        })
+    };
+    view! {
+        <div role="status" style="inline-size:min(100%,34rem)">
+            <p>{ended.title}</p>
+            <Mark status=Some(status) text/>
+            <p class="sub">{ended.outcome}</p>
+            <p class="sub">{ended.effect}</p>
+        </div>
+        <a class="btn primary" href=href>
+            {if is_created { "See what it brings" } else { "Look at it again…" }}
+        </a>
+    }
+    .into_any()
+}
+
+/// Only the last operations are remembered; events stay.
+#[component]
+fn Forgotten() -> impl IntoView {
+    let query = use_frame().query;
+    let href = move || query.with(|query| url::href("/trends", &url::carried(query), &[]));
+    view! {
+        <p role="status">"It has ended, and others since: the console remembers the last 50 actions. Its end is an event of the timeline."</p>
+        <a class="btn" href=href>
+            "Timeline"
+        </a>
+    }
+    .into_any()
 }
 
 #[component]

@@ -91,6 +91,9 @@ pub fn Create(advice: Memo<IndexAdvice>) -> impl IntoView {
         Step::Confirm(preview) => view! {
             <form class="ask" on:submit=run>
                 <p>{preview.effect}</p>
+                <div class="code">
+                    <pre tabindex="0">{preview.sql}</pre>
+                </div>
                 <ReasonField id="index-reason" reason/>
                 <div class="acts">
                     <button class="btn primary">"Create now"</button>

@@ -7,7 +7,7 @@ use crate::{
 };
 use headroom_model::{
     Band,
-    advice::{AdviceState, AdvisedStatement, IndexAdvice, SkippedStatement},
+    advice::{AdviceState, AdvisedStatement, IndexAdvice, SkippedStatement, anchor},
     format,
 };
 use leptos::prelude::*;
@@ -128,11 +128,13 @@ fn status(state: AdviceState) -> Option<(Band, &'static str)> {
         AdviceState::Created => Some((Band::Good, "Created, being measured")),
         AdviceState::Measured => Some((Band::Excellent, "Created, gain measured")),
         AdviceState::RevertAdvised => Some((Band::Degraded, "Helped too little: drop it")),
+        AdviceState::Gone => Some((Band::Degraded, "Gone")),
     }
 }
 
 #[component]
 fn Card(advice: Memo<IndexAdvice>) -> impl IntoView {
+    let frame = use_frame();
     let sql = Signal::derive(move || {
         advice.with(|advice| {
             let drop = advice.state == AdviceState::RevertAdvised;
@@ -153,12 +155,25 @@ fn Card(advice: Memo<IndexAdvice>) -> impl IntoView {
                 })}
         }
     };
+    let minute = Memo::new(move |_| frame.now.get().floor_to(60_000));
+    let gone =
+        move || advice.with(|advice| words::gone(advice, minute.get())).map(|text| view! { <p class="sub">{text}</p> });
+    let leftover = move || {
+        advice.with(|advice| advice.leftover.clone()).map(|sql| {
+            view! {
+                <p class="sub">
+                    "A build that did not end left an invalid index under this name. Creating it removes that first: "
+                    <code>{sql}</code>
+                </p>
+            }
+        })
+    };
     let ids = Memo::new(move |_| {
         advice.with(|advice| advice.statements.iter().map(|it| it.query_id.clone()).collect::<Vec<_>>())
     });
     let statement = move |id: String| view! { <StatementRow advice id/> };
     view! {
-        <article class="cell suggest-card" aria-label=heading>
+        <article class="cell suggest-card" id=advice.with_untracked(|advice| anchor(&advice.id)) aria-label=heading>
             <div class="cell-head">
                 <h3>{heading}</h3>
                 <small>{move || advice.with(words::proof)}</small>
@@ -182,7 +197,9 @@ fn Card(advice: Memo<IndexAdvice>) -> impl IntoView {
             <ul class="helped">
                 <For each=move || ids.get() key=Clone::clone children=statement/>
             </ul>
-            <Show when=move || advice.with(|advice| !advice.state.is_built())>
+            {gone}
+            {leftover}
+            <Show when=move || advice.with(|advice| advice.state.is_open())>
                 <Create advice/>
             </Show>
         </article>

@@ -24,7 +24,7 @@ pub(super) fn head(report: &AdviceReport, now: Timestamp) -> String {
         return "Advice from the statements that really run. The first round begins once some have been seen."
             .to_owned();
     };
-    let open = report.suggestions.iter().filter(|advice| !advice.state.is_built()).count() as u64;
+    let open = report.suggestions.iter().filter(|advice| advice.state.is_open()).count() as u64;
     let seen = format!(
         "From {} over {}, at {}",
         format::counted(u64::from(report.statements), "statement"),
@@ -47,6 +47,7 @@ pub(super) fn proof(advice: &IndexAdvice) -> &'static str {
     match (advice.state, advice.proof) {
         (AdviceState::Measured | AdviceState::RevertAdvised, _) => "measured on the statements themselves",
         (AdviceState::Created, _) => "created; its gain is being measured",
+        (AdviceState::Gone, _) => "created from here, and not there any more",
         (_, Proof::Planner) => "proven: the planner would use it (hypothetical index)",
         (_, Proof::Estimate) => "estimate: not confirmed by the planner",
     }
@@ -64,10 +65,21 @@ pub(super) fn writers(advice: &IndexAdvice) -> String {
 /// "5.6 MiB, about 1 s".
 pub(super) fn size(advice: &IndexAdvice) -> String {
     let size = format::bytes(advice.size_bytes);
-    if advice.state.is_built() {
+    if !advice.state.is_open() {
         return size.to_string();
     }
     format!("{size}, about {}; nobody is blocked (estimate)", format::duration_ms(advice.build_ms.max(1_000.0)))
+}
+
+/// "Missed at 14:03: it was dropped, or is not valid any more. …", of one that is gone.
+pub(super) fn gone(advice: &IndexAdvice, now: Timestamp) -> Option<String> {
+    let at = advice.gone_at?;
+    let next = if advice.helped_too_little() {
+        "It helped too little, so it is not suggested again."
+    } else {
+        "It is suggested again where it still pays."
+    };
+    Some(format!("Missed at {}: it was dropped, renamed, or is not valid any more. {next}", format::moment(at, now)))
 }
 
 #[cfg(test)]

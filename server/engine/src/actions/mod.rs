@@ -273,12 +273,12 @@ pub async fn warm(
     warmup::start(console, target, strategy, request).await
 }
 
-/// What creating an advised index would do.
+/// What creating an advised index would do, by what stands under its name now.
 ///
 /// # Errors
-/// No such target, or no such suggestion.
-pub fn preview_index(console: &Console, target: &TargetId, id: &str) -> Result<ApplyPreview, ActionError> {
-    Ok(advisor::preview(&console.advisor.advice(target, id)?))
+/// No such target or suggestion, it does not answer, or the name of the index is taken ([`ActionError::Conflict`]).
+pub async fn preview_index(console: &Console, target: &TargetId, id: &str) -> Result<ApplyPreview, ActionError> {
+    advisor::preview(console, target, id).await
 }
 
 /// Creates an advised index without blocking readers or writers, and answers its operation as queued. Cancelled or failed,
@@ -296,20 +296,20 @@ pub async fn create_index(
     advisor::start(console, target, id, request).await
 }
 
-/// Indexes without scans, and which of the strict rules each meets. Reads the catalogue.
+/// Indexes without scans, and which of the strict rules each meets. Reads the catalogue, once in 10 s for all who ask.
 ///
 /// # Errors
 /// No such target, or it does not answer.
 pub async fn unused_indexes(console: &Console, target: &TargetId) -> Result<UnusedReport, ActionError> {
-    advisor::unused(&reset::slot(console, target)?.target, console.clock.now()).await
+    console.advisor.unused(target).await.map(Arc::unwrap_or_clone)
 }
 
-/// Indexes that another one repeats. Reads the catalogue.
+/// Indexes that another one repeats. Reads the catalogue, once in 10 s for all who ask.
 ///
 /// # Errors
 /// No such target, or it does not answer.
 pub async fn duplicate_indexes(console: &Console, target: &TargetId) -> Result<DuplicateReport, ActionError> {
-    advisor::duplicates(&reset::slot(console, target)?.target).await
+    console.advisor.duplicates(target).await.map(Arc::unwrap_or_clone)
 }
 
 /// When pg_stat_statements of a target was last reset, as the timeline tells. The server does not tell for one database

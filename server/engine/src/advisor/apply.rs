@@ -1,51 +1,85 @@
 //! Creating an advised index: an operation with progress, cancel, clean-up, verification, and the gain afterwards.
 
-use super::{Advisor, KIND};
+use super::{Advisor, KIND, ask, standing::Standing};
 use crate::{
     actions::{ActionError, Request},
     console::Console,
     operations::{Done, Failure, OperationContext, OperationSpec},
     pool::Lane,
-    sql::quote_identifier,
     target::Target,
 };
 use headroom_model::{
     Role, TargetId,
-    advice::{ApplyPreview, IndexAdvice},
+    advice::{AdviceState, ApplyPreview, IndexAdvice},
     format,
     metric::Unit,
     operation::Operation,
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use std::{sync::Arc, time::Duration};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use std::{borrow::Cow, sync::Arc, time::Duration};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 /// How long a build waits for others: for its lock on the table, and for transactions that began before it. It blocks
 /// neither readers nor writers meanwhile.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(120);
+/// By how much the server's own limit is later than the console's: it ends a build whose console is gone.
+const SERVER_SLACK: Duration = Duration::from_secs(60);
 /// Between two looks at the progress.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long a question to the catalogue may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a build that was asked to stop may take to do so.
 const STOP: Duration = Duration::from_secs(1);
 /// How long removing what is left behind may take.
 const CLEAN_UP: Duration = Duration::from_secs(60);
 
-/// What creating it would do.
-pub(crate) fn preview(advice: &IndexAdvice) -> ApplyPreview {
-    let writers = format::value(100.0 * advice.write_overhead, Unit::Percent);
-    ApplyPreview {
-        sql: advice.sql.clone(),
-        effect: format!(
-            "Creates {} over {} of {}: about {} of disk, about {} to build. Readers and writers go on meanwhile; writing a \
-             row then costs about {writers} more. It waits at most {} s for transactions that began before it.",
-            advice.index,
-            advice.keys,
-            advice.table,
-            format::bytes(advice.size_bytes),
-            format::duration_ms(advice.build_ms),
-            LOCK_TIMEOUT.as_secs(),
-        ),
+/// An advice that may be created.
+fn open(advisor: &Advisor, target: &TargetId, id: &str) -> Result<IndexAdvice, ActionError> {
+    let advice = advisor.advice(target, id)?;
+    match advice.state {
+        state if state.is_open() => Ok(advice),
+        AdviceState::Gone => {
+            Err(ActionError::Refused(format!("{} is gone, and creating it is not advised any more.", advice.index)))
+        }
+        _ => Err(ActionError::Conflict(format!("{} was created already.", advice.index))),
     }
+}
+
+/// What creating it would do, by what stands under its name now.
+pub(crate) async fn preview(console: &Console, target: &TargetId, id: &str) -> Result<ApplyPreview, ActionError> {
+    let advice = open(&console.advisor, target, id)?;
+    let slot = console.slot(target).ok_or_else(|| ActionError::UnknownTarget(target.clone()))?;
+    let standing = ask(&slot.target, async |connection| Standing::read(connection, &advice, None).await).await?;
+    if let Some(why) = standing.hindrance(&advice) {
+        return Err(ActionError::Conflict(why));
+    }
+    let writers = format::value(100.0 * advice.write_overhead, Unit::Percent);
+    let effect = format!(
+        "Creates {} over {} of {}: about {} of disk, about {} to build. Readers and writers go on meanwhile; writing a \
+         row then costs about {writers} more. It waits at most {} s for transactions that began before it, and ends after \
+         {} at the latest.",
+        advice.index,
+        advice.keys,
+        advice.table,
+        format::bytes(advice.size_bytes),
+        format::duration_ms(advice.build_ms),
+        LOCK_TIMEOUT.as_secs(),
+        shown(console.config.plans.build_timeout),
+    );
+    Ok(match standing {
+        Standing::Leftover => ApplyPreview {
+            sql: format!("{}\n{}", advice.drop_sql, advice.sql),
+            effect: format!(
+                "First removes the invalid index {} that a build which did not end left behind. {effect}",
+                advice.index
+            ),
+        },
+        _ => ApplyPreview { sql: advice.sql, effect },
+    })
+}
+
+fn shown(span: Duration) -> String {
+    format::duration_ms(span.as_secs_f64() * 1000.0)
 }
 
 /// Starts the build and answers its operation as queued.
@@ -55,10 +89,7 @@ pub(crate) async fn start(
     id: &str,
     request: &Request,
 ) -> Result<Operation, ActionError> {
-    let advice = console.advisor.advice(target, id)?;
-    if advice.state.is_built() {
-        return Err(ActionError::Conflict(format!("{} was created already.", advice.index)));
-    }
+    let advice = open(&console.advisor, target, id)?;
     let slot = console.slot(target).ok_or_else(|| ActionError::UnknownTarget(target.clone()))?;
     let building = Building::begin(&console.advisor, target, &advice)?;
     let spec = OperationSpec {
@@ -108,46 +139,73 @@ struct Build {
     _building: Building,
 }
 
+/// Why a statement did not do its work.
+enum Ended {
+    Refused(sqlx::Error),
+    Cancelled,
+    Late,
+}
+
 impl Build {
     async fn work(self, context: OperationContext) -> Result<Done, Failure> {
-        context.log(self.advice.sql.clone());
-        let mut connection = self.connect("index", self.limit).await?;
-        let pid: i32 = sqlx::query_scalar("SELECT /* headroom */ pg_backend_pid()")
-            .fetch_one(&mut connection)
-            .await
-            .map_err(|error| self.failure(&error, ""))?;
-        if self.is_there(&mut connection).await?.is_some() {
-            return Err(Failure(format!("An index {} exists already; nothing was done.", self.advice.index)));
+        let began = Instant::now();
+        let deadline = began + self.limit;
+        let mut connection = self.connect("index", self.limit + SERVER_SLACK).await?;
+        let pid = self.asked(sqlx::query_scalar("SELECT /* headroom */ pg_backend_pid()").fetch_one(&mut connection));
+        let pid: i32 = pid.await?;
+        let standing = self.standing(&mut connection, None).await?;
+        if let Some(why) = standing.hindrance(&self.advice) {
+            return Err(Failure(why));
         }
-        let sql = self.advice.sql.trim_end_matches(';').replacen("CREATE INDEX", "CREATE /* headroom */ INDEX", 1);
+        if standing == Standing::Leftover {
+            context.log(self.advice.drop_sql.clone());
+            if let Err(ended) = self.run(&mut connection, pid, &self.advice.drop_sql, &context, deadline).await {
+                let why = self.why(&ended).await;
+                return Err(Failure(format!(
+                    "{why} The invalid index {} is still there and nothing was created; remove it: {}",
+                    self.advice.index, self.advice.drop_sql
+                )));
+            }
+        }
+        context.log(self.advice.sql.clone());
+        if let Err(ended) = self.run(&mut connection, pid, &self.advice.sql, &context, deadline).await {
+            drop(connection);
+            return Err(self.clean_up(ended, pid, &context).await);
+        }
+        let done = self.verify(&mut connection, began.elapsed()).await;
+        let _closed_or_dropped = timeout(STOP, connection.close()).await;
+        done
+    }
+
+    /// Runs a statement to its end, until someone stops it, or until the deadline, whatever the server does.
+    async fn run(
+        &self,
+        connection: &mut PgConnection,
+        pid: i32,
+        sql: &str,
+        context: &OperationContext,
+        deadline: Instant,
+    ) -> Result<(), Ended> {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut phase = String::new();
-        let outcome = {
-            let build = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection);
-            tokio::pin!(build);
-            loop {
-                tokio::select! {
-                    biased;
-                    built = &mut build => break Some(built.map(drop)),
-                    () = context.cancelled.cancelled() => {
-                        self.stop_backend(pid).await;
-                        break timeout(STOP, &mut build).await.ok().map(|built| built.map(drop));
-                    }
-                    _ = ticks.tick() => self.report(pid, &context, &mut phase).await,
-                }
+        let statement = sqlx::raw_sql(AssertSqlSafe(marked(sql))).execute(connection);
+        tokio::pin!(statement);
+        let ended = loop {
+            tokio::select! {
+                biased;
+                done = &mut statement => return done.map(drop).map_err(Ended::Refused),
+                () = context.cancelled.cancelled() => break Ended::Cancelled,
+                () = sleep_until(deadline) => break Ended::Late,
+                _ = ticks.tick() => self.report(pid, context, &mut phase).await,
             }
         };
-        match outcome {
-            Some(Ok(())) => {}
-            failed => {
-                drop(connection);
-                return Err(self.clean_up(failed.and_then(Result::err), &context).await);
-            }
+        self.stop_backend(pid).await;
+        match timeout(STOP, &mut statement).await {
+            // It was done before it could be stopped.
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(ended),
         }
-        let done = self.verify(&mut connection).await;
-        let _closed_or_dropped = timeout(STOP, connection.close()).await;
-        done
     }
 
     async fn connect(&self, purpose: &str, limit: Duration) -> Result<PgConnection, Failure> {
@@ -157,32 +215,21 @@ impl Build {
         let set = sqlx::query(
             "SELECT /* headroom */ set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false)",
         );
-        set.bind(limit.as_millis().to_string())
-            .bind(LOCK_TIMEOUT.as_millis().to_string())
-            .execute(&mut connection)
-            .await
-            .map_err(|error| self.failure(&error, "Nothing was done."))?;
+        let set = set.bind(limit.as_millis().to_string()).bind(LOCK_TIMEOUT.as_millis().to_string());
+        self.asked(set.execute(&mut connection)).await?;
         Ok(connection)
     }
 
-    /// Schema and name of the index, apart.
-    fn name(&self) -> (&str, &str) {
-        (&self.advice.schema, &self.advice.index_name)
+    /// A question to the server, within bounds.
+    async fn asked<T>(&self, question: impl Future<Output = sqlx::Result<T>>) -> Result<T, Failure> {
+        match timeout(PATIENCE, question).await {
+            Ok(answer) => answer.map_err(|error| Failure(words(&error))),
+            Err(_) => Err(Failure("PostgreSQL does not answer.".to_owned())),
+        }
     }
 
-    /// Whether the index is there, and valid, and how large.
-    async fn is_there(&self, connection: &mut PgConnection) -> Result<Option<(bool, i64)>, Failure> {
-        let (schema, name) = self.name();
-        sqlx::query_as(
-            "SELECT /* headroom */ i.indisvalid, pg_relation_size(c.oid) FROM pg_class c \
-             JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_index i ON i.indexrelid = c.oid \
-             WHERE n.nspname = $1 AND c.relname = $2",
-        )
-        .bind(schema)
-        .bind(name)
-        .fetch_optional(connection)
-        .await
-        .map_err(|error| self.failure(&error, ""))
+    async fn standing(&self, connection: &mut PgConnection, own: Option<i32>) -> Result<Standing, Failure> {
+        self.asked(Standing::read(connection, &self.advice, own)).await
     }
 
     /// Reports how far the build is. What cannot be read now can be read the next time.
@@ -225,47 +272,47 @@ impl Build {
         let _asked_or_not = timeout(STOP, stop).await;
     }
 
-    /// Removes the invalid index that a failed build leaves behind.
-    async fn clean_up(&self, error: Option<sqlx::Error>, context: &OperationContext) -> Failure {
-        let why = match &error {
-            Some(error) => self.why(error).await,
-            None => "It was stopped and the server has not answered yet.".to_owned(),
-        };
+    /// Removes the invalid index that the failed build of the process `pid` leaves behind.
+    async fn clean_up(&self, ended: Ended, pid: i32, context: &OperationContext) -> Failure {
+        let why = self.why(&ended).await;
         // Somebody else's index of this name is not ours to drop.
-        let code = error.as_ref().and_then(|error| error.as_database_error()?.code().map(|code| code.into_owned()));
-        if code.as_deref() == Some("42P07") {
+        if code(&ended).as_deref() == Some("42P07") {
             return Failure(why);
         }
-        let (schema, name) = self.name();
-        let drop =
-            format!("DROP /* headroom */ INDEX CONCURRENTLY {}.{}", quote_identifier(schema), quote_identifier(name));
         let cleaning = async {
             let mut connection = self.connect("index", CLEAN_UP).await?;
-            match self.is_there(&mut connection).await? {
-                None => Ok("Nothing is left behind.".to_owned()),
-                Some((true, _)) => Ok("The index was completed before it stopped; it stays.".to_owned()),
-                Some((false, _)) => {
+            match self.standing(&mut connection, Some(pid)).await? {
+                Standing::Free => Ok("Nothing is left behind."),
+                Standing::Index(_) => Ok("The index was completed before it stopped; it stays."),
+                Standing::Leftover => {
                     context.log("removing the invalid index");
-                    let dropped = sqlx::raw_sql(AssertSqlSafe(drop.clone())).execute(&mut connection).await;
-                    dropped.map_err(|error| self.failure(&error, ""))?;
-                    Ok("The invalid index that it left was removed.".to_owned())
+                    let dropped = sqlx::raw_sql(AssertSqlSafe(marked(&self.advice.drop_sql)));
+                    dropped.execute(&mut connection).await.map_err(|error| Failure(words(&error)))?;
+                    Ok("The invalid index that it left was removed.")
                 }
+                Standing::UnderWay(_) | Standing::Other => Ok("What now has its name is not of this build and stays."),
             }
         };
-        let left = match timeout(CLEAN_UP, cleaning).await {
-            Ok(Ok(left)) => left,
-            Ok(Err(Failure(_))) | Err(_) => {
-                format!("An invalid index may be left behind; remove it: {}", drop.replace("/* headroom */ ", ""))
-            }
-        };
-        Failure(format!("{why} {left}"))
+        match timeout(CLEAN_UP, cleaning).await {
+            Ok(Ok(left)) => Failure(format!("{why} {left}")),
+            Ok(Err(Failure(_))) | Err(_) => Failure(format!(
+                "{why} An invalid index may be left behind. Creating the index again removes it first, as does: {}",
+                self.advice.drop_sql
+            )),
+        }
     }
 
     /// Why a build failed; of a missing right, the grant.
-    async fn why(&self, error: &sqlx::Error) -> String {
-        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        match code.as_deref() {
-            Some("57014") => "It was stopped, or took longer than it may.".to_owned(),
+    async fn why(&self, ended: &Ended) -> String {
+        let error = match ended {
+            Ended::Cancelled => return "It was stopped.".to_owned(),
+            Ended::Late => {
+                return format!("It took longer than {} (plans.build_timeout) and was stopped.", shown(self.limit));
+            }
+            Ended::Refused(error) => error,
+        };
+        match code(ended).as_deref() {
+            Some("57014") => "It was stopped on the server.".to_owned(),
             Some("55P03") => {
                 format!("Transactions that began before it did not end within {} s.", LOCK_TIMEOUT.as_secs())
             }
@@ -278,7 +325,7 @@ impl Build {
             },
             Some("53100") => "The disk of the server is full.".to_owned(),
             Some("25006") => "The server is read-only.".to_owned(),
-            _ => self.failure(error, "").0,
+            _ => words(error),
         }
     }
 
@@ -295,27 +342,38 @@ impl Build {
         .ok()?
     }
 
-    /// The server's words on statements of ours name objects, never values.
-    fn failure(&self, error: &sqlx::Error, left: &str) -> Failure {
-        let what = match error.as_database_error() {
-            Some(refused) => format!("PostgreSQL refused: {}.", refused.message()),
-            None => "The connection to PostgreSQL broke.".to_owned(),
-        };
-        Failure(format!("{what} {left}").trim_end().to_owned())
-    }
-
     /// Looks whether the index is there and valid, and begins to measure what it brings.
-    async fn verify(&self, connection: &mut PgConnection) -> Result<Done, Failure> {
-        match self.is_there(connection).await? {
-            Some((true, size)) => {
+    async fn verify(&self, connection: &mut PgConnection, took: Duration) -> Result<Done, Failure> {
+        match self.standing(connection, None).await? {
+            Standing::Index(size) => {
                 self.advisor.created(&self.target.id, &self.advice, size as f64).await;
                 let size = format::bytes(size as f64);
                 Ok(Done {
-                    outcome: format!("{} is created: {size}.", self.advice.index),
+                    outcome: format!("{} is created: {size}, in {}.", self.advice.index, shown(took)),
                     effect: "It is valid. What it brings is measured from here on.".to_owned(),
                 })
             }
             _ => Err(Failure(format!("{} is not there as a valid index after it was built.", self.advice.index))),
         }
+    }
+}
+
+/// A statement with the console's mark.
+fn marked(sql: &str) -> String {
+    sql.replacen(" INDEX", " /* headroom */ INDEX", 1)
+}
+
+fn code(ended: &Ended) -> Option<Cow<'_, str>> {
+    match ended {
+        Ended::Refused(error) => error.as_database_error()?.code(),
+        Ended::Cancelled | Ended::Late => None,
+    }
+}
+
+/// The server's words on statements of ours name objects, never values.
+fn words(error: &sqlx::Error) -> String {
+    match error.as_database_error() {
+        Some(refused) => format!("PostgreSQL refused: {}.", refused.message()),
+        None => "The connection to PostgreSQL broke.".to_owned(),
     }
 }

@@ -4,7 +4,7 @@
 //! where few rows are left. The guards are those of PgHero, pganalyze and dexter.
 
 use super::{
-    catalog::{Catalog, Column, Table},
+    catalog::{Catalog, Column, Index, Table},
     shape::{Fixed, Key, Ordered, Use},
 };
 use crate::sql::quote_identifier;
@@ -66,7 +66,7 @@ impl Candidate {
         Sha256::digest(self.definition()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// A name that no index of the table has.
+    /// A name that no index of the table has, but for what a build that did not end left behind.
     pub fn name(&self) -> String {
         let mut base = std::iter::once(&self.table.name).chain(&self.columns).cloned().collect::<Vec<_>>().join("_");
         if self.predicate.is_some() {
@@ -79,11 +79,17 @@ impl Candidate {
                 name.pop();
             }
             name.push_str(&ending);
-            if self.table.indexes.iter().all(|index| index.name != name) {
+            if self.table.indexes.iter().all(|index| index.name != name || is_leftover(index)) {
                 return name;
             }
         }
         format!("headroom_{}_idx", self.id())
+    }
+
+    /// Whether something that a build left behind has its name.
+    pub fn leftover(&self) -> bool {
+        let name = self.name();
+        self.table.indexes.iter().any(|index| index.name == name && is_leftover(index))
     }
 
     pub fn create_sql(&self) -> String {
@@ -158,14 +164,17 @@ fn column_of(key: &Key) -> &str {
 fn shown(key: &Key) -> String {
     match key {
         Key::Column(name) => name.clone(),
-        Key::Call(function, name) => format!("{function}({name})"),
+        Key::Call(function, name) => format!("{}({name})", function.join(".")),
     }
 }
 
 fn written(key: &Key) -> String {
     match key {
         Key::Column(name) => quote_identifier(name),
-        Key::Call(function, name) => format!("{}({})", quote_identifier(function), quote_identifier(name)),
+        Key::Call(function, name) => {
+            let function: Vec<String> = function.iter().map(|part| quote_identifier(part)).collect();
+            format!("{}({})", function.join("."), quote_identifier(name))
+        }
     }
 }
 
@@ -220,10 +229,13 @@ impl Maker<'_> {
     /// Guards of one key of a B-tree.
     fn key_may(&mut self, key: &Key) -> bool {
         let Some(column) = self.column(key).cloned() else { return false };
+        if let Key::Call(function, _) = key
+            && let Some(why_not) = self.catalog.refusal(function)
+        {
+            self.refuse(format!("({})", shown(key)), why_not);
+            return false;
+        }
         let why_not = match key {
-            Key::Call(function, _) if !self.catalog.immutable.contains(function) => {
-                format!("{function}() is not immutable, so its results cannot be indexed.")
-            }
             Key::Column(_)
                 if matches!(column.type_name.as_str(), "json" | "jsonb" | "xml" | "point" | "box" | "polygon") =>
             {
@@ -420,11 +432,9 @@ impl Maker<'_> {
             selectivity,
             reason,
         };
-        let has = self
-            .table
-            .indexes
-            .iter()
-            .find(|index| index.method == "gin" && index.keys.iter().any(|key| key.replace('"', "") == column));
+        let has = self.table.indexes.iter().find(|index| {
+            index.method == "gin" && index.is_valid && index.keys.iter().any(|key| key.replace('"', "") == column)
+        });
         if let Some(existing) = has {
             let why_not = format!("The index {} is over the same.", existing.name);
             self.refuse(candidate.shown(), why_not);
@@ -457,14 +467,22 @@ fn reason(keys: &[&Key], order: &[&Ordered], asked: &Use, is_partial: bool) -> S
     letters.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), letters.as_str()))
 }
 
+/// Whether an index is only what a build that did not end left behind.
+fn is_leftover(index: &Index) -> bool {
+    !index.is_valid && !index.is_unique
+}
+
 /// An index that exists and begins with the keys of a candidate.
 fn covered(candidate: &Candidate) -> Option<String> {
-    let keys: Vec<String> = candidate.keys.iter().map(|key| key.replace('"', "")).collect();
+    // What the server writes is quoted only where it must be, and bears no schema of its own functions.
+    let plain = |key: &String| key.replace('"', "").replace("pg_catalog.", "");
+    let keys: Vec<String> = candidate.keys.iter().map(plain).collect();
     let begins = candidate.table.indexes.iter().find(|index| {
         index.method == candidate.method
+            && index.is_valid
             && !index.is_partial
             && index.keys.len() >= keys.len()
-            && index.keys.iter().map(|key| key.replace('"', "")).zip(&keys).all(|(has, wants)| has == *wants)
+            && index.keys.iter().map(plain).zip(&keys).all(|(has, wants)| has == *wants)
     });
     begins.map(|index| index.name.clone())
 }

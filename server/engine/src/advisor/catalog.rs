@@ -4,7 +4,7 @@ use crate::{
     plans::{ExplainError, Explainer},
     sql::quote_identifier,
 };
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{Connection, PgConnection, Row, postgres::PgRow};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
@@ -12,6 +12,11 @@ use std::{
 
 /// Tables looked at.
 const MAX_TABLES: usize = 100;
+/// Functions looked at, of all schemas.
+const MAX_FUNCTIONS: i64 = 2_000;
+
+/// The schema of the server's own functions.
+const PG_CATALOG: &str = "pg_catalog";
 
 /// A column.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,8 +40,12 @@ pub struct Index {
     pub name: String,
     pub method: String,
     /// Its keys as the server writes them, without order and operator class.
+    /// Functions outside `pg_catalog` bear their schema.
     pub keys: Vec<String>,
     pub is_partial: bool,
+    pub is_unique: bool,
+    /// An invalid one serves no statement: a build of it did not end.
+    pub is_valid: bool,
 }
 
 /// A table.
@@ -89,8 +98,8 @@ impl Table {
 pub struct Catalog {
     by_oid: BTreeMap<u32, Arc<Table>>,
     by_name: HashMap<Vec<String>, u32>,
-    /// Functions of one argument that are immutable.
-    pub immutable: BTreeSet<String>,
+    /// Functions of one argument by name and schema, and whether they are immutable.
+    pub functions: HashMap<String, BTreeMap<String, bool>>,
     /// Schema of hypopg, quoted; none where it is not installed.
     pub hypopg: Option<String>,
     /// Whether the server offers it.
@@ -112,9 +121,43 @@ impl Catalog {
         self.by_oid.get(&oid)
     }
 
+    /// The name of a function, whatever the search_path: with its schema, unless only `pg_catalog` has it. As it is written
+    /// where several schemas have it.
+    pub fn resolved(&self, parts: &[String]) -> Vec<String> {
+        let only = parts.last().and_then(|name| self.functions.get(name)).and_then(only);
+        match (only, parts) {
+            (Some((PG_CATALOG, _)), [name]) => vec![name.clone()],
+            (Some((PG_CATALOG, _)), [schema, name]) if schema == PG_CATALOG => vec![name.clone()],
+            (Some((schema, _)), [name]) => vec![schema.to_owned(), name.clone()],
+            _ => parts.to_vec(),
+        }
+    }
+
+    /// Why an index may not be over a function of this resolved name; none where it may.
+    pub fn refusal(&self, function: &[String]) -> Option<String> {
+        let schemas = self.functions.get(function.last()?);
+        let is_immutable = match function {
+            [schema, _] => schemas.and_then(|schemas| schemas.get(schema)).copied(),
+            _ => schemas.and_then(only).map(|(_, is_immutable)| is_immutable),
+        };
+        if let ([name], Some(schemas), None) = (function, schemas, is_immutable) {
+            let schemas = schemas.keys().cloned().collect::<Vec<_>>().join(", ");
+            return Some(format!(
+                "{name}() is in several schemas ({schemas}); which one the statement means depends on its search_path."
+            ));
+        }
+        (!is_immutable.unwrap_or(false))
+            .then(|| format!("{}() is not immutable, so its results cannot be indexed.", function.join(".")))
+    }
+
     #[cfg(test)]
     pub fn of(tables: Vec<Table>) -> Self {
-        let mut catalog = Catalog { immutable: ["lower".to_owned()].into(), ..Catalog::default() };
+        let function = |name: &str, schemas: &[&str]| {
+            (name.to_owned(), schemas.iter().map(|schema| ((*schema).to_owned(), true)).collect())
+        };
+        let functions =
+            [function("lower", &[PG_CATALOG]), function("folded", &["shop"]), function("trimmed", &["shop", "legacy"])];
+        let mut catalog = Catalog { functions: functions.into(), ..Catalog::default() };
         for table in tables {
             catalog.by_name.insert(vec![table.name.clone()], table.oid);
             catalog.by_name.insert(vec![table.schema.clone(), table.name.clone()], table.oid);
@@ -133,12 +176,20 @@ impl Catalog {
     }
 }
 
+/// The one schema that has a function, and whether it is immutable there.
+fn only(schemas: &BTreeMap<String, bool>) -> Option<(&str, bool)> {
+    let mut all = schemas.iter();
+    let (schema, is_immutable) = all.next()?;
+    all.next().is_none().then_some((schema.as_str(), *is_immutable))
+}
+
 async fn read(
     connection: &mut PgConnection,
     names: &BTreeSet<Vec<String>>,
     functions: &BTreeSet<String>,
 ) -> sqlx::Result<Catalog> {
-    let mut catalog = surroundings(connection, functions).await?;
+    let mut catalog = surroundings(connection).await?;
+    catalog.functions = self::functions(connection, functions).await?;
     let names: Vec<&Vec<String>> = names.iter().take(4 * MAX_TABLES).collect();
     let quoted: Vec<String> = names
         .iter()
@@ -173,33 +224,49 @@ async fn read(
     Ok(catalog)
 }
 
-async fn surroundings(connection: &mut PgConnection, functions: &BTreeSet<String>) -> sqlx::Result<Catalog> {
-    let functions: Vec<&str> = functions.iter().map(String::as_str).collect();
+async fn functions(
+    connection: &mut PgConnection,
+    names: &BTreeSet<String>,
+) -> sqlx::Result<HashMap<String, BTreeMap<String, bool>>> {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let rows: Vec<(String, String, bool)> = sqlx::query_as(
+        "SELECT /* headroom */ p.proname::text, n.nspname::text, bool_and(p.provolatile = 'i') \
+         FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
+         WHERE p.proname = ANY($1) AND p.pronargs = 1 AND p.prokind = 'f' GROUP BY 1, 2 ORDER BY 1, 2 LIMIT $2",
+    )
+    .bind(names)
+    .bind(MAX_FUNCTIONS)
+    .persistent(false)
+    .fetch_all(connection)
+    .await?;
+    let mut functions: HashMap<String, BTreeMap<String, bool>> = HashMap::new();
+    for (name, schema, is_immutable) in rows {
+        functions.entry(name).or_default().insert(schema, is_immutable);
+    }
+    Ok(functions)
+}
+
+async fn surroundings(connection: &mut PgConnection) -> sqlx::Result<Catalog> {
     let row = sqlx::query(
         "SELECT /* headroom */ \
          (SELECT n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'hypopg'), \
          EXISTS (SELECT FROM pg_available_extensions WHERE name = 'hypopg'), \
          (SELECT n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm'), \
          EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm'), \
-         current_user::text, \
-         ARRAY(SELECT proname::text FROM pg_proc WHERE proname = ANY($1) AND pronargs = 1 AND prokind = 'f' \
-               GROUP BY proname HAVING bool_and(provolatile = 'i'))",
+         current_user::text",
     )
-    .bind(functions)
     .persistent(false)
     .fetch_one(connection)
     .await?;
     let schema = |column: usize| -> sqlx::Result<Option<String>> {
         Ok(row.try_get::<Option<String>, _>(column)?.map(|name| quote_identifier(&name)))
     };
-    let immutable: Vec<String> = row.try_get(5)?;
     Ok(Catalog {
         hypopg: schema(0)?,
         offers_hypopg: row.try_get(1)?,
         trigrams: schema(2)?,
         offers_trigrams: row.try_get(3)?,
         role: quote_identifier(&row.try_get::<String, _>(4)?),
-        immutable: immutable.into_iter().collect(),
         ..Catalog::default()
     })
 }
@@ -273,16 +340,22 @@ async fn columns(connection: &mut PgConnection, oids: &[i64]) -> sqlx::Result<Ha
 }
 
 async fn indexes(connection: &mut PgConnection, oids: &[i64]) -> sqlx::Result<HashMap<u32, Vec<Index>>> {
+    // The search_path decides what is written without its schema.
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql("SET /* headroom */ LOCAL search_path = pg_catalog").execute(&mut *transaction).await?;
     let rows = sqlx::query(
         "SELECT /* headroom */ i.indrelid::int8, c.relname::text, am.amname::text, i.indpred IS NOT NULL, \
-         ARRAY(SELECT pg_get_indexdef(i.indexrelid, k, true) FROM generate_series(1, i.indnkeyatts) AS k) \
+         ARRAY(SELECT pg_get_indexdef(i.indexrelid, k, true) FROM generate_series(1, i.indnkeyatts) AS k), \
+         i.indisunique, i.indisvalid \
          FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am am ON am.oid = c.relam \
-         WHERE i.indrelid::int8 = ANY($1) AND i.indisvalid",
+         WHERE i.indrelid::int8 = ANY($1) AND (i.indisvalid OR NOT EXISTS (\
+             SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid))",
     )
     .bind(oids)
     .persistent(false)
-    .fetch_all(connection)
+    .fetch_all(&mut *transaction)
     .await?;
+    transaction.rollback().await?;
     let mut indexes: HashMap<u32, Vec<Index>> = HashMap::new();
     for row in rows {
         indexes.entry(oid(&row)?).or_default().push(Index {
@@ -290,6 +363,8 @@ async fn indexes(connection: &mut PgConnection, oids: &[i64]) -> sqlx::Result<Ha
             method: row.try_get(2)?,
             is_partial: row.try_get(3)?,
             keys: row.try_get(4)?,
+            is_unique: row.try_get(5)?,
+            is_valid: row.try_get(6)?,
         });
     }
     Ok(indexes)

@@ -1,17 +1,15 @@
 //! Indexes that exist and may be superfluous: those that nobody uses, and those that another repeats.
 
-use crate::{actions::ActionError, pool::Lane, sql::quote_identifier, target::Target};
+use super::ask;
+use crate::{sql::quote_identifier, tables::LookError, target::Target};
 use headroom_model::{
     Timestamp,
     advice::{DuplicateIndex, DuplicateReport, Repeats, Rule, UnusedIndex, UnusedReport},
     format,
 };
-use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
-use std::{collections::BTreeMap, time::Duration};
-use tokio::time::timeout;
+use sqlx::{AssertSqlSafe, Row, postgres::PgRow};
+use std::collections::BTreeMap;
 
-/// Patience with the target.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Statistics must have counted for so long.
 const COUNTED_DAYS: i64 = 35;
 /// Smaller indexes are not worth a thought.
@@ -24,28 +22,9 @@ const DAY_MS: i64 = 86_400_000;
 /// First server that tells when an index was last used.
 const LAST_SCAN: i32 = 160_000;
 
-async fn bounded<T>(
-    target: &Target,
-    step: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
-) -> Result<T, ActionError> {
-    let asked = async {
-        let lease = target.pools.acquire(Lane::Interactive).await;
-        let mut lease = lease.map_err(|error| ActionError::Unreachable(target.explain(&error)))?;
-        step(&mut lease).await.map_err(|error| {
-            ActionError::Unreachable(match error.as_database_error() {
-                Some(refused) => format!("PostgreSQL refused: {}", refused.message()),
-                None => "The connection to PostgreSQL broke.".to_owned(),
-            })
-        })
-    };
-    timeout(PATIENCE, asked)
-        .await
-        .unwrap_or_else(|_| Err(ActionError::Unreachable("PostgreSQL does not answer.".to_owned())))
-}
-
 /// Indexes without scans, largest first, each with the rules that it meets and those that it does not.
-pub async fn unused(target: &Target, now: Timestamp) -> Result<UnusedReport, ActionError> {
-    let (facts, rows) = bounded(target, async |connection| {
+pub async fn unused(target: &Target, now: Timestamp) -> Result<UnusedReport, LookError> {
+    let (facts, rows) = ask(target, async |connection| {
         let facts = sqlx::query(
             "SELECT /* headroom */ current_setting('server_version_num')::int4, \
              (SELECT floor(extract(epoch FROM stats_reset) * 1000)::int8 FROM pg_stat_database \
@@ -85,7 +64,7 @@ pub async fn unused(target: &Target, now: Timestamp) -> Result<UnusedReport, Act
         let indexes = rows.iter().map(|row| judge(row, &server, now)).collect::<sqlx::Result<_>>()?;
         Ok(UnusedReport { target: target.id.clone(), counting_since: server.reset_at, indexes })
     };
-    read().map_err(|_| ActionError::Unreachable("PostgreSQL answered in an unexpected form.".to_owned()))
+    read().map_err(|_| LookError::Failed("PostgreSQL answered in an unexpected form.".to_owned()))
 }
 
 struct Server {
@@ -193,8 +172,8 @@ struct Shape {
 }
 
 /// Indexes that another one repeats, largest first.
-pub async fn duplicates(target: &Target) -> Result<DuplicateReport, ActionError> {
-    let rows = bounded(target, async |connection| {
+pub async fn duplicates(target: &Target) -> Result<DuplicateReport, LookError> {
+    let rows = ask(target, async |connection| {
         sqlx::query(
             "SELECT /* headroom */ i.indrelid::int8, n.nspname::text, t.relname::text, c.relname::text, \
              pg_get_indexdef(i.indexrelid), pg_relation_size(i.indexrelid), am.amname::text, i.indkey::text, \
@@ -215,7 +194,7 @@ pub async fn duplicates(target: &Target) -> Result<DuplicateReport, ActionError>
     let mut tables: BTreeMap<i64, Vec<Shape>> = BTreeMap::new();
     for row in &rows {
         let (table, shape) =
-            read(row).map_err(|_| ActionError::Unreachable("PostgreSQL answered in an unexpected form.".to_owned()))?;
+            read(row).map_err(|_| LookError::Failed("PostgreSQL answered in an unexpected form.".to_owned()))?;
         tables.entry(table).or_default().push(shape);
     }
     let mut indexes: Vec<DuplicateIndex> = tables.values().flat_map(|shapes| repeated(shapes)).collect();

@@ -96,6 +96,9 @@ impl Rounds {
             tracing::debug!(%error, "advice cannot be read from the store yet");
             return;
         }
+        for advice in advisor.verify(&self.target).await {
+            self.tell_gone(console, &advice);
+        }
         for advice in advisor.review(&self.target).await {
             self.tell(console, &advice);
         }
@@ -148,6 +151,18 @@ impl Rounds {
                 format::duration_ms(after)
             ),
             detail: (!helped).then(|| format!("It helped too little. {}", advice.drop_sql)),
+            actor: None,
+        });
+    }
+
+    fn tell_gone(&self, console: &Console, advice: &IndexAdvice) {
+        console.feed().mark_soon(NewEvent {
+            at: console.clock.now(),
+            target: Some(self.target.clone()),
+            kind: EventKind::SchemaChange,
+            band: None,
+            title: format!("{} is gone", advice.index),
+            detail: Some("It was created from here and is not there any more, or not valid.".to_owned()),
             actor: None,
         });
     }
@@ -223,8 +238,9 @@ impl Round<'_> {
     ) -> Result<AdviceReport, PlanError> {
         let mut skipped = Vec::new();
         let mut seen = Vec::new();
+        let texts = whole_texts(explainer, &statements).await?;
         for statement in statements {
-            match self.screened(explainer, &statement).await {
+            match screened(explainer, &statement, &texts).await {
                 Ok(ready) => seen.push(Seen { statement, ready }),
                 Err(PlanError::Explain(ExplainError::Unreachable(why))) => {
                     return Err(ExplainError::Unreachable(why).into());
@@ -270,17 +286,6 @@ impl Round<'_> {
         }
         skipped.truncate(MAX_SKIPPED);
         Ok(self.report(&catalog, &looked, chosen, rejected, skipped))
-    }
-
-    async fn screened(&self, explainer: &mut Explainer, statement: &Statement) -> Result<plans::Ready, PlanError> {
-        // What the collector keeps of long texts ends in an ellipsis.
-        if !statement.text.ends_with('…') {
-            return plans::ready(explainer, &statement.text, Purpose::Plan).await;
-        }
-        match plans::text_of(explainer, statement.query_id).await? {
-            Some(text) => plans::ready(explainer, &text, Purpose::Plan).await,
-            None => Err(PlanError::UnknownStatement(statement.query_id)),
-        }
     }
 
     /// Candidates by table, with the statements that read it.
@@ -351,7 +356,7 @@ impl Round<'_> {
             is_computing: false,
             failed: None,
             proof: if catalog.hypopg.is_some() { Proof::Planner } else { Proof::Estimate },
-            missing: missing(catalog, &self.limitations, self.hours, &skipped),
+            missing: missing(catalog, &self.limitations, looked.is_empty(), &skipped),
             statements: u32::try_from(looked.len()).unwrap_or(u32::MAX),
             hours_seen: self.hours,
             cost_before,
@@ -403,8 +408,41 @@ impl Round<'_> {
             statements: statements.collect(),
             found_at: self.at,
             created_at: None,
+            gone_at: None,
+            leftover: candidate.leftover().then(|| candidate.drop_sql()),
         }
     }
+}
+
+/// Whole texts by id, or why the server does not tell them.
+type Texts = Result<BTreeMap<i64, String>, String>;
+
+/// Whether the collector kept only the beginning of a text.
+fn is_cut(statement: &Statement) -> bool {
+    statement.text.ends_with('…')
+}
+
+/// The whole texts of those that are known by their beginning, in one question: the server reads all texts for each.
+async fn whole_texts(explainer: &mut Explainer, statements: &[Statement]) -> Result<Texts, PlanError> {
+    let cut: Vec<i64> =
+        statements.iter().filter(|statement| is_cut(statement)).map(|statement| statement.query_id).collect();
+    if cut.is_empty() {
+        return Ok(Ok(BTreeMap::new()));
+    }
+    match plans::texts_of(explainer, &cut).await {
+        Ok(texts) => Ok(Ok(texts)),
+        Err(ExplainError::Refused(why)) => Ok(Err(why)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn screened(explainer: &mut Explainer, statement: &Statement, texts: &Texts) -> Result<plans::Ready, PlanError> {
+    if !is_cut(statement) {
+        return plans::ready(explainer, &statement.text, Purpose::Plan).await;
+    }
+    let texts = texts.as_ref().map_err(|why| ExplainError::Refused(why.clone()))?;
+    let text = texts.get(&statement.query_id).ok_or(PlanError::UnknownStatement(statement.query_id))?;
+    plans::ready(explainer, text, Purpose::Plan).await
 }
 
 fn rejected_advice(turned: Turned) -> RejectedAdvice {
@@ -424,8 +462,13 @@ fn skip(skipped: &mut Vec<SkippedStatement>, statement: &Statement, reason: Stri
     });
 }
 
-/// What would make advice better.
-fn missing(catalog: &Catalog, limitations: &[Limitation], hours: f64, skipped: &[SkippedStatement]) -> Vec<Missing> {
+/// What is missing for more advice; `is_blind` says that no statement could be looked at.
+fn missing(
+    catalog: &Catalog,
+    limitations: &[Limitation],
+    is_blind: bool,
+    skipped: &[SkippedStatement],
+) -> Vec<Missing> {
     let mut missing = Vec::new();
     if catalog.hypopg.is_none() {
         missing.push(if catalog.offers_hypopg {
@@ -445,7 +488,7 @@ fn missing(catalog: &Catalog, limitations: &[Limitation], hours: f64, skipped: &
             }
         });
     }
-    if hours <= 0.0 {
+    if is_blind {
         let of_statements = limitations.iter().filter(|limitation| {
             limitation.what.contains("Query figures") || limitation.what.contains("Statements of other roles")
         });

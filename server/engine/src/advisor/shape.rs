@@ -8,7 +8,7 @@ use sqlparser::ast::{
 };
 use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc};
 
-/// Deepest chain of AND that is followed.
+/// Most conditions of a block that are followed.
 const MAX_CONJUNCTS: usize = 200;
 /// Most uses of tables taken from a statement.
 const MAX_USES: usize = 20;
@@ -18,8 +18,8 @@ const MAX_USES: usize = 20;
 pub enum Key {
     /// A column.
     Column(String),
-    /// A function of one column: its name, folded, and the column.
-    Call(String, String),
+    /// A function of one column: its name as the catalogue resolves it, schema first where it has one, and the column.
+    Call(Vec<String>, String),
 }
 
 /// How rows are ordered by a key.
@@ -151,6 +151,31 @@ struct InScope {
     name: String,
     table: Option<Arc<Table>>,
     at: usize,
+    /// Whether an outer join may put NULL in the place of its rows.
+    is_nullable: bool,
+}
+
+/// A condition, and of which uses of tables it does not choose the rows.
+struct Condition<'e> {
+    expr: &'e Expr,
+    /// Those that an outer join below may fill with NULL: `IS NULL` asks for rows without a partner there.
+    nullable: BTreeSet<usize>,
+    /// Those whose rows come whether or not they meet it.
+    unfiltered: BTreeSet<usize>,
+}
+
+impl<'e> Condition<'e> {
+    fn over(expr: &'e Expr, scope: &[InScope]) -> Self {
+        let known = scope.iter().filter(|entry| entry.is_nullable && entry.table.is_some());
+        Condition { expr, nullable: known.map(|entry| entry.at).collect(), unfiltered: BTreeSet::new() }
+    }
+
+    /// Whether a partial index can stand for this part of it.
+    fn fixes(&self, at: usize, fixed: &Fixed) -> bool {
+        let asks_for_none = matches!(fixed, Fixed::Null { is_null: true, .. });
+        let is_barred = self.unfiltered.contains(&at) || asks_for_none && self.nullable.contains(&at);
+        !is_barred
+    }
 }
 
 impl Walk<'_> {
@@ -183,32 +208,58 @@ impl Walk<'_> {
         has_limit: bool,
     ) {
         let mut scope: Vec<InScope> = Vec::new();
-        let mut conditions: Vec<&Expr> = selection.into_iter().collect();
+        let mut conditions: Vec<Condition<'_>> = Vec::new();
         for tree in from {
-            self.factor(&tree.relation, &mut scope);
-            for join in &tree.joins {
-                self.factor(&join.relation, &mut scope);
-                if let Some(JoinConstraint::On(condition)) = constraint(&join.join_operator) {
+            self.tree(tree, &mut scope, &mut conditions);
+        }
+        if let Some(selection) = selection {
+            conditions.push(Condition::over(selection, &scope));
+        }
+        let mut left = MAX_CONJUNCTS;
+        for condition in conditions {
+            let mut conjuncts = Vec::new();
+            split(condition.expr, left, &mut conjuncts);
+            left -= conjuncts.len();
+            for conjunct in conjuncts {
+                self.conjunct(conjunct, &condition, &scope);
+            }
+        }
+        self.order(order, &scope, has_limit);
+    }
+
+    /// Tables that are joined, and the conditions of their joins.
+    fn tree<'e>(&mut self, tree: &'e TableWithJoins, scope: &mut Vec<InScope>, conditions: &mut Vec<Condition<'e>>) {
+        let first = scope.len();
+        self.factor(&tree.relation, scope, conditions);
+        for join in &tree.joins {
+            let second = scope.len();
+            self.factor(&join.relation, scope, conditions);
+            let (left, right) = preserved(&join.join_operator);
+            match constraint(&join.join_operator) {
+                Some(JoinConstraint::On(on)) => {
+                    let mut condition = Condition::over(on, &scope[first..]);
+                    // Rows of a preserved side come whether or not they meet it.
+                    for (is_preserved, side) in [(left, &scope[first..second]), (right, &scope[second..])] {
+                        let known = side.iter().filter(|entry| is_preserved && entry.table.is_some());
+                        condition.unfiltered.extend(known.map(|entry| entry.at));
+                    }
                     conditions.push(condition);
                 }
-                if let Some(JoinConstraint::Using(columns)) = constraint(&join.join_operator) {
+                Some(JoinConstraint::Using(columns)) => {
                     for column in columns.iter().filter_map(parts).filter_map(|parts| parts.into_iter().next()) {
                         for table in scope.iter().filter(|entry| entry.table.is_some()) {
                             self.uses[table.at].joined.insert(Key::Column(column.clone()));
                         }
                     }
                 }
+                _ => {}
             }
+            scope[first..second].iter_mut().for_each(|entry| entry.is_nullable |= right);
+            scope[second..].iter_mut().for_each(|entry| entry.is_nullable |= left);
         }
-        let mut conjuncts = Vec::new();
-        conditions.into_iter().for_each(|condition| split(condition, &mut conjuncts));
-        for conjunct in conjuncts {
-            self.conjunct(conjunct, &scope);
-        }
-        self.order(order, &scope, has_limit);
     }
 
-    fn factor(&mut self, factor: &TableFactor, scope: &mut Vec<InScope>) {
+    fn factor<'e>(&mut self, factor: &'e TableFactor, scope: &mut Vec<InScope>, conditions: &mut Vec<Condition<'e>>) {
         match factor {
             TableFactor::Table { name, alias, args: None, .. } => {
                 let Some(parts) = parts(name) else { return };
@@ -217,14 +268,10 @@ impl Walk<'_> {
                 if let Some(table) = &table {
                     self.uses.push(Use { table: table.oid, ..Use::default() });
                 }
-                scope.push(InScope { name: name.unwrap_or_default(), table, at: self.uses.len().saturating_sub(1) });
+                let at = self.uses.len().saturating_sub(1);
+                scope.push(InScope { name: name.unwrap_or_default(), table, at, is_nullable: false });
             }
-            TableFactor::NestedJoin { table_with_joins, .. } => {
-                self.factor(&table_with_joins.relation, scope);
-                for join in &table_with_joins.joins {
-                    self.factor(&join.relation, scope);
-                }
-            }
+            TableFactor::NestedJoin { table_with_joins, .. } => self.tree(table_with_joins, scope, conditions),
             // Its columns may bear any name.
             other => {
                 let name = match other {
@@ -232,7 +279,7 @@ impl Walk<'_> {
                     | TableFactor::Function { alias: Some(alias), .. } => folded(&alias.name),
                     _ => String::new(),
                 };
-                scope.push(InScope { name, table: None, at: 0 });
+                scope.push(InScope { name, table: None, at: 0, is_nullable: false });
             }
         }
     }
@@ -268,7 +315,7 @@ impl Walk<'_> {
 
     /// `lower(column)`: a function of one column and nothing else.
     fn call(&self, function: &Function, scope: &[InScope]) -> Option<(usize, Key)> {
-        let name = parts(&function.name)?.pop()?;
+        let name = self.catalog.resolved(&parts(&function.name)?);
         let FunctionArguments::List(list) = &function.args else { return None };
         let [FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))] = list.args.as_slice() else { return None };
         let plain = function.over.is_none() && function.filter.is_none() && list.clauses.is_empty();
@@ -276,7 +323,7 @@ impl Walk<'_> {
         Some((at, Key::Call(name, column)))
     }
 
-    fn conjunct(&mut self, expr: &Expr, scope: &[InScope]) {
+    fn conjunct(&mut self, expr: &Expr, of: &Condition<'_>, scope: &[InScope]) {
         match expr {
             Expr::BinaryOp { left, op, right } => {
                 self.comparison(left, op, right, scope);
@@ -299,13 +346,13 @@ impl Walk<'_> {
             Expr::IsNull(inner) | Expr::IsNotNull(inner) => {
                 let is_null = matches!(expr, Expr::IsNull(_));
                 if let Some((at, column)) = self.column(inner, scope) {
-                    self.uses[at].fixed.insert(Fixed::Null { column, is_null });
+                    self.fix(at, Fixed::Null { column, is_null }, of);
                 }
             }
-            Expr::IsTrue(inner) => self.flag(inner, true, scope),
-            Expr::IsFalse(inner) => self.flag(inner, false, scope),
-            Expr::UnaryOp { op: UnaryOperator::Not, expr } => self.flag(expr, false, scope),
-            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => self.flag(expr, true, scope),
+            Expr::IsTrue(inner) => self.flag(inner, true, of, scope),
+            Expr::IsFalse(inner) => self.flag(inner, false, of, scope),
+            Expr::UnaryOp { op: UnaryOperator::Not, expr } => self.flag(expr, false, of, scope),
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => self.flag(expr, true, of, scope),
             Expr::Like { expr, negated: false, .. } | Expr::ILike { expr, negated: false, .. } => {
                 self.pattern(expr, scope);
             }
@@ -392,9 +439,15 @@ impl Walk<'_> {
         }
     }
 
-    fn flag(&mut self, expr: &Expr, is_true: bool, scope: &[InScope]) {
+    fn flag(&mut self, expr: &Expr, is_true: bool, of: &Condition<'_>, scope: &[InScope]) {
         if let Some((at, column)) = self.column(expr, scope) {
-            self.uses[at].fixed.insert(Fixed::Flag { column, is_true });
+            self.fix(at, Fixed::Flag { column, is_true }, of);
+        }
+    }
+
+    fn fix(&mut self, at: usize, fixed: Fixed, of: &Condition<'_>) {
+        if of.fixes(at, &fixed) {
+            self.uses[at].fixed.insert(fixed);
         }
     }
 
@@ -443,8 +496,18 @@ fn constraint(operator: &JoinOperator) -> Option<&JoinConstraint> {
     }
 }
 
-/// The parts of a chain of AND.
-fn split<'a>(expr: &'a Expr, into: &mut Vec<&'a Expr>) {
+/// Whether a join keeps the rows without a partner of its left and of its right side.
+fn preserved(operator: &JoinOperator) -> (bool, bool) {
+    match operator {
+        JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => (true, false),
+        JoinOperator::Right(_) | JoinOperator::RightOuter(_) => (false, true),
+        JoinOperator::FullOuter(_) => (true, true),
+        _ => (false, false),
+    }
+}
+
+/// The parts of a chain of AND, at most `most`.
+fn split<'a>(expr: &'a Expr, most: usize, into: &mut Vec<&'a Expr>) {
     let mut open = vec![expr];
     while let Some(expr) = open.pop() {
         match expr {
@@ -452,7 +515,7 @@ fn split<'a>(expr: &'a Expr, into: &mut Vec<&'a Expr>) {
             Expr::BinaryOp { left, op: BinaryOperator::And, right } => open.extend([&**left, &**right]),
             // Nothing of ours: where the optimiser would find it, so does the planner.
             Expr::Value(value) if matches!(value.value, Value::Boolean(_)) => {}
-            other if into.len() < MAX_CONJUNCTS => into.push(other),
+            other if into.len() < most => into.push(other),
             _ => return,
         }
     }

@@ -6,7 +6,12 @@ use super::{
     shape,
     workload::{Spent, Workload},
 };
-use crate::plans::{Purpose, screen};
+use crate::{
+    collect::{Observation, ServerFacts, Spending, StatementSpend},
+    plans::{Purpose, screen},
+};
+use headroom_model::{Sample, TargetId, Timestamp, sample::Figures};
+use std::time::Duration;
 
 fn column(name: &str, type_name: &str, distinct: f64) -> Column {
     Column {
@@ -16,6 +21,17 @@ fn column(name: &str, type_name: &str, distinct: f64) -> Column {
         distinct: Some(distinct),
         null_fraction: if name == "shipped_at" { 0.9 } else { 0.0 },
         true_fraction: (type_name == "bool").then_some(0.01),
+    }
+}
+
+fn index(name: &str, keys: &[&str]) -> Index {
+    Index {
+        name: name.into(),
+        method: "btree".into(),
+        keys: keys.iter().map(|&key| key.into()).collect(),
+        is_partial: false,
+        is_unique: false,
+        is_valid: true,
     }
 }
 
@@ -39,12 +55,7 @@ fn orders() -> Table {
             column("tags", "_text", 100.0),
             column("note", "text", 1_000.0),
         ],
-        indexes: vec![Index {
-            name: "orders_pkey".into(),
-            method: "btree".into(),
-            keys: vec!["id".into()],
-            is_partial: false,
-        }],
+        indexes: vec![Index { is_unique: true, ..index("orders_pkey", &["id"]) }],
         writes: 100.0,
         counted_hours: Some(1.0),
     }
@@ -157,12 +168,7 @@ fn guards_turn_down_and_say_why() {
     wide.columns[1].width = Some(12_000.0);
     assert!(why(wide).contains("too wide"));
     let mut has = orders();
-    has.indexes.push(Index {
-        name: "both".into(),
-        method: "btree".into(),
-        keys: vec!["customer_id".into(), "status".into()],
-        is_partial: false,
-    });
+    has.indexes.push(index("both", &["customer_id", "status"]));
     assert!(why(has).contains("The index both begins"));
 }
 
@@ -175,12 +181,7 @@ fn statements_and_names_are_exact() {
     );
     assert_eq!(made[0].drop_sql(), r#"DROP INDEX CONCURRENTLY "shop"."orders_customer_id_idx";"#);
     let mut taken = orders();
-    taken.indexes.push(Index {
-        name: "orders_customer_id_idx".into(),
-        method: "hash".into(),
-        keys: vec![],
-        is_partial: false,
-    });
+    taken.indexes.push(Index { method: "hash".into(), ..index("orders_customer_id_idx", &[]) });
     let (made, _) = advised("SELECT * FROM orders WHERE customer_id = $1", vec![taken]);
     assert_eq!(made[0].name(), "orders_customer_id_idx2");
     let mut long = orders();
@@ -190,10 +191,146 @@ fn statements_and_names_are_exact() {
 }
 
 #[test]
+fn rows_without_a_partner_make_no_partial_index() {
+    // Of nine in ten the note is known, so that an index of the others would be small.
+    let mut items = items();
+    items.columns.extend([column("shipped_at", "timestamptz", 20_000.0), column("is_flagged", "bool", 2.0)]);
+    items.columns[1].null_fraction = 0.1;
+    let shown = |sql: &str| -> Vec<String> {
+        let made = advised(sql, vec![orders(), items.clone()]).0;
+        made.iter().map(|it| format!("{} {}", it.table.name, it.shown())).filter(|it| it.contains("WHERE")).collect()
+    };
+    let none: [&str; 0] = [];
+    for sql in [
+        "SELECT * FROM orders o LEFT JOIN items i ON i.order_id = o.id WHERE i.shipped_at IS NULL",
+        "SELECT * FROM items i RIGHT JOIN orders o ON i.order_id = o.id WHERE i.shipped_at IS NULL",
+        "SELECT * FROM orders o FULL JOIN items i ON i.order_id = o.id WHERE i.shipped_at IS NULL",
+        "SELECT * FROM orders o LEFT JOIN (items i JOIN orders b ON b.id = i.order_id) ON b.id = o.id WHERE i.shipped_at IS NULL",
+        "SELECT * FROM (orders o LEFT JOIN items i ON i.order_id = o.id) JOIN orders b ON i.shipped_at IS NULL",
+        // Each row of the left side comes, whatever the condition of the join says of it.
+        "SELECT * FROM items i LEFT JOIN orders o ON i.order_id = o.id AND i.shipped_at IS NULL",
+        "SELECT * FROM items i LEFT JOIN orders o ON i.order_id = o.id AND i.is_flagged",
+    ] {
+        assert_eq!(shown(sql), none, "{sql}");
+    }
+    for sql in [
+        "SELECT * FROM orders o JOIN items i ON i.order_id = o.id WHERE i.shipped_at IS NULL",
+        "SELECT * FROM items i LEFT JOIN orders o ON i.order_id = o.id WHERE i.shipped_at IS NULL",
+        // The condition chooses rows before they are joined.
+        "SELECT * FROM orders o LEFT JOIN items i ON i.order_id = o.id AND i.shipped_at IS NULL",
+    ] {
+        assert_eq!(shown(sql), ["items (order_id) WHERE shipped_at IS NULL"], "{sql}");
+    }
+    // No row without a partner meets it.
+    let sql = "SELECT * FROM orders o LEFT JOIN items i ON i.order_id = o.id WHERE i.is_flagged";
+    assert_eq!(shown(sql), ["items (order_id) WHERE is_flagged"]);
+}
+
+#[test]
+fn functions_keep_their_schema() {
+    let sql = |call: &str| format!("SELECT * FROM orders WHERE {call}(note) = $1");
+    let made = |call: &str| advised(&sql(call), vec![orders()]).0[0].create_sql();
+    assert!(made("lower").ends_with(r#"("lower"("note"));"#), "{}", made("lower"));
+    assert!(made("pg_catalog.lower").ends_with(r#"("lower"("note"));"#));
+    assert!(made("folded").ends_with(r#"("shop"."folded"("note"));"#), "{}", made("folded"));
+    assert!(made("shop.folded").ends_with(r#"("shop"."folded"("note"));"#));
+    assert!(made("legacy.trimmed").ends_with(r#"("legacy"."trimmed"("note"));"#));
+    let why_not = |call: &str, table: Table| {
+        let (made, refused) = advised(&sql(call), vec![table]);
+        assert!(made.is_empty(), "{made:?}");
+        refused[0].why_not.clone()
+    };
+    assert!(why_not("trimmed", orders()).contains("several schemas (legacy, shop)"));
+    assert!(why_not("other.lower", orders()).starts_with("other.lower() is not immutable"));
+    let mut has = orders();
+    has.indexes.push(index("by_note", &["shop.folded(note)"]));
+    assert!(why_not("folded", has).contains("by_note begins with"));
+}
+
+#[test]
+fn what_a_build_left_behind_neither_serves_nor_takes_the_name() {
+    let with = |left: Index| {
+        let mut table = orders();
+        table.indexes.push(left);
+        advised("SELECT * FROM orders WHERE customer_id = $1", vec![table]).0.remove(0)
+    };
+    let left = Index { is_valid: false, ..index("orders_customer_id_idx", &["customer_id"]) };
+    let found = with(left.clone());
+    assert_eq!((found.name().as_str(), found.leftover()), ("orders_customer_id_idx", true));
+    // A unique one may be there on purpose: it still turns duplicates away.
+    let found = with(Index { is_unique: true, ..left });
+    assert_eq!((found.name().as_str(), found.leftover()), ("orders_customer_id_idx2", false));
+}
+
+/// Statements of a reading, each with one call of a millisecond.
+fn reading(at: i64, ids: impl IntoIterator<Item = i64>) -> Observation {
+    let spend = |query_id: i64| StatementSpend {
+        query_id,
+        text: Some(format!("SELECT {query_id}").into()),
+        calls: 1,
+        time_ms: 1.0,
+        rows: 1,
+    };
+    let interval = Duration::from_secs(36);
+    let spending = Spending { interval, statements: ids.into_iter().map(spend).collect(), calls: 0, time_ms: 0.0 };
+    let sample = Sample { target: TargetId("shop".into()), at: Timestamp(at), figures: Figures::new() };
+    Observation {
+        sample,
+        facts: ServerFacts::default(),
+        sessions: Vec::new(),
+        hidden_sessions: 0,
+        waits: None,
+        statements: Vec::new(),
+        spending: Ok(spending),
+        workload: None,
+        tables: Vec::new(),
+        sequence: None,
+        datasets: Vec::new(),
+        limitations: Vec::new(),
+        events: Vec::new(),
+        postgres_error: None,
+        redis_error: None,
+    }
+}
+
+#[test]
 fn what_statements_did_is_counted_within_bounds() {
-    let workload = Workload::default();
+    const HOUR: i64 = 3_600_000;
+    let mut workload = Workload::default();
     assert_eq!((workload.hours(), workload.top(10).len()), (0.0, 0));
     assert_eq!(workload.spent(1), Spent::default());
     assert_eq!(Spent { calls: 4.0, time_ms: 10.0 }.mean_ms(), Some(2.5));
     assert_eq!(Spent::default().mean_ms(), None);
+
+    // The thousand that come first keep their places; those after them are not counted.
+    for first in (0..1_200).step_by(200) {
+        workload.observe(&reading(1, first..first + 200));
+    }
+    workload.observe(&reading(2, [999, 1_000]));
+    assert_eq!(workload.top(usize::MAX).len(), 1_000);
+    assert_eq!((workload.spent(999).calls, workload.spent(1_000).calls), (2.0, 0.0));
+    assert_eq!(workload.top(3).len(), 3);
+
+    // An hour later a new generation has room; the one before still counts, the one before that no more.
+    workload.observe(&reading(1 + HOUR, 1_000..2_200));
+    assert_eq!(workload.top(usize::MAX).len(), 2_000);
+    assert_eq!((workload.spent(999).calls, workload.spent(1_999).calls, workload.spent(2_000).calls), (2.0, 1.0, 0.0));
+    workload.observe(&reading(1 + 2 * HOUR, [5]));
+    assert_eq!(workload.top(usize::MAX).len(), 1_001);
+    assert_eq!((workload.spent(999).calls, workload.spent(5).calls), (0.0, 1.0));
+    // What is forgotten is not covered either: a reading of each of the two generations is left.
+    assert!((workload.hours() - 0.02).abs() < 1e-9, "{}", workload.hours());
+
+    // Twenty indexes are measured at once, of the statements asked for alone.
+    for advice in 0..25 {
+        workload.measure(&advice.to_string(), [7]);
+    }
+    workload.observe(&reading(2 + 2 * HOUR, [7, 8]));
+    let measured = (0..25).filter(|advice| workload.is_measuring(&advice.to_string())).count();
+    assert_eq!((measured, workload.is_measuring("20")), (20, false));
+    let once = Some(Spent { calls: 1.0, time_ms: 1.0 });
+    assert_eq!((workload.since("19", 7), workload.since("19", 8), workload.since("20", 7)), (once, None, None));
+    workload.measured("3");
+    workload.measure("20", [7]);
+    assert!(workload.is_measuring("20"));
 }

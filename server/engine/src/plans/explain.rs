@@ -12,7 +12,10 @@ use crate::{sql::quote_identifier, target::Target};
 use headroom_model::{Timestamp, plan::Plan};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, postgres::PgDatabaseError};
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use tokio::time::timeout;
 
 /// How long planning waits for a lock.
@@ -25,6 +28,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 const GENERIC_PLAN: i32 = 160_000;
 /// Schemas that names are looked for in behind the role's own search_path.
 const MAX_SCHEMAS: i64 = 50;
+
+/// Characters read of a text: more than may be explained, so that one that is too long is told as such.
+const MAX_TEXT_CHARS: i32 = 32_768;
 
 /// Volatile functions of `pg_catalog` that do no harm.
 const HARMLESS: &[&str] = &[
@@ -239,6 +245,15 @@ pub(crate) fn told(error: &sqlx::Error) -> ExplainError {
 
 /// The text of a statement of the watched database.
 pub(crate) async fn text_of(explainer: &mut Explainer, query_id: i64) -> Result<Option<String>, ExplainError> {
+    Ok(texts_of(explainer, &[query_id]).await?.remove(&query_id))
+}
+
+/// The texts of statements of the watched database that are known, at most [`MAX_TEXT_CHARS`] of each. One question, since
+/// the server reads the texts of all statements to answer it.
+pub(crate) async fn texts_of(
+    explainer: &mut Explainer,
+    query_ids: &[i64],
+) -> Result<BTreeMap<i64, String>, ExplainError> {
     let Some(schema) = statements_schema(explainer).await? else {
         return Err(ExplainError::Refused(
             "Statements are found by their id in pg_stat_statements, which is not installed: CREATE EXTENSION \
@@ -247,15 +262,17 @@ pub(crate) async fn text_of(explainer: &mut Explainer, query_id: i64) -> Result<
         ));
     };
     let sql = format!(
-        "SELECT /* headroom */ left(query, 32768) FROM {schema}.pg_stat_statements(true) WHERE queryid = $1 \
-         AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1"
+        "SELECT /* headroom */ DISTINCT ON (queryid) queryid, left(query, $2) FROM {schema}.pg_stat_statements(true) \
+         WHERE queryid = ANY($1) AND query IS NOT NULL \
+         AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
     );
-    let found: Option<Option<String>> = explainer
+    let found: Vec<(i64, String)> = explainer
         .ask(async |connection| {
-            sqlx::query_scalar(AssertSqlSafe(sql)).bind(query_id).persistent(false).fetch_optional(connection).await
+            let query = sqlx::query_as(AssertSqlSafe(sql)).bind(query_ids).bind(MAX_TEXT_CHARS);
+            query.persistent(false).fetch_all(connection).await
         })
         .await?;
-    Ok(found.flatten())
+    Ok(found.into_iter().collect())
 }
 
 /// The quoted schema of pg_stat_statements, where it is installed.

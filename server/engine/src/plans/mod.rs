@@ -11,7 +11,7 @@ mod screen;
 mod tree;
 
 pub use explain::ExplainError;
-pub(crate) use explain::{Explainer, Way, text_of};
+pub(crate) use explain::{Explainer, Way, text_of, texts_of};
 pub(crate) use screen::Screened;
 pub use screen::{MAX_TEXT, Purpose, Refusal, screen};
 
@@ -44,7 +44,8 @@ pub struct PlanSettings {
     pub statement_timeout: Duration,
     /// Between two rounds of index advice. Default 1 h.
     pub advice_every: Duration,
-    /// How long building an index may take. Default 6 h.
+    /// How long building an index may take before the console stops it and removes what is left: longer than a table of a
+    /// terabyte takes, so that only a build that waits for ever, or for a server that does not answer, ends by it. Default 6 h.
     pub build_timeout: Duration,
 }
 

@@ -111,9 +111,9 @@ pub struct ServerLooks {
 }
 
 /// A look that is kept for a while. One at a time.
-type Kept<T> = Mutex<Option<(Instant, Result<Arc<T>, LookError>)>>;
+pub(crate) type Kept<T> = Mutex<Option<(Instant, Result<Arc<T>, LookError>)>>;
 
-async fn kept<T>(
+pub(crate) async fn kept<T>(
     place: &Kept<T>,
     keep: Duration,
     look: impl Future<Output = Result<T, LookError>>,

@@ -41,7 +41,7 @@ pub async fn look(State(web): State<Web>, Chosen(target): Chosen) -> Result<Answ
 /// Unused indexes
 ///
 /// Indexes without a scan, largest first, each with every rule that it must meet before it is dropped. Nothing is dropped
-/// from here.
+/// from here. At most 10 s old.
 #[utoipa::path(get, path = "/api/v1/database/indexes/unused", tag = "Database", params(TargetQuery), responses((status = 200, body = Envelope<UnusedReport>, description = "Largest first.")))]
 pub async fn unused(State(web): State<Web>, Chosen(target): Chosen) -> Result<Answer<UnusedReport>, WebError> {
     Ok(Answer(actions::unused_indexes(&web.console, &target).await?))
@@ -49,7 +49,7 @@ pub async fn unused(State(web): State<Web>, Chosen(target): Chosen) -> Result<An
 
 /// Duplicate indexes
 ///
-/// Indexes that are the same as another, or the beginning of one. Never one that a constraint needs.
+/// Indexes that are the same as another, or the beginning of one. Never one that a constraint needs. At most 10 s old.
 #[utoipa::path(get, path = "/api/v1/database/indexes/duplicates", tag = "Database", params(TargetQuery), responses((status = 200, body = Envelope<DuplicateReport>, description = "Largest first.")))]
 pub async fn duplicates(State(web): State<Web>, Chosen(target): Chosen) -> Result<Answer<DuplicateReport>, WebError> {
     Ok(Answer(actions::duplicate_indexes(&web.console, &target).await?))
@@ -79,11 +79,12 @@ pub struct ApplyReport {
 
 /// Create a suggested index
 ///
-/// `CREATE INDEX CONCURRENTLY` as an operation with progress. Cancelled or failed, the invalid index is removed; afterwards
-/// what it brings is measured. One at a time for a target. `dryRun` says what would be done.
+/// `CREATE INDEX CONCURRENTLY` as an operation with progress. An invalid index that an earlier build left behind under this name
+/// is removed first. Cancelled, failed or later than `plans.build_timeout`, its own is removed; afterwards what it brings is
+/// measured. One at a time for a target. `dryRun` says what would be done.
 #[utoipa::path(post, path = "/api/v1/database/indexes/suggestions/{id}/apply", tag = "Database", params(("id" = String, Path, description = "Of the suggestion."), TargetQuery), request_body = ApplyRequest, responses(
     (status = 200, body = Envelope<ApplyReport>, description = "What is or would be done."),
-    (status = 409, body = headroom_model::api::Problem, content_type = "application/problem+json", description = "It exists already, or another is being created."),
+    (status = 409, body = headroom_model::api::Problem, content_type = "application/problem+json", description = "It exists already, its name is taken, or another is being created."),
 ))]
 pub async fn apply(
     State(web): State<Web>,
@@ -93,7 +94,7 @@ pub async fn apply(
     JsonBody(request): JsonBody<ApplyRequest>,
 ) -> Result<Answer<ApplyReport>, WebError> {
     let reason = optional_text("reason", request.reason.as_deref())?;
-    let preview = actions::preview_index(&web.console, &target, &id)?;
+    let preview = actions::preview_index(&web.console, &target, &id).await?;
     let operation = if request.dry_run {
         None
     } else {
