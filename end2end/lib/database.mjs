@@ -19,8 +19,8 @@ export const hasPsql = (() => {
   }
 })();
 
-/** One value. */
-export const ask = (sql) => execFileSync(psql, [site.demo.postgresUrl, "-XAtc", sql], { encoding: "utf8" }).trim();
+/** One value, of the demo's database unless another is named. */
+export const ask = (sql, url = site.demo.postgresUrl) => execFileSync(psql, [url, "-XAtc", sql], { encoding: "utf8" }).trim();
 
 /** Stops the demo's PostgreSQL, or starts it again: the demo's own switch. */
 export const togglePostgres = () => process.kill(site.demo.pid, "SIGUSR1");

@@ -66,7 +66,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         viewer(routes!(metrics::current)),
         viewer(routes!(metrics::catalogue)),
         viewer(routes!(history::history)).also(&["/metrics/history"]).cached(COSTLY),
-        viewer(routes!(trends::csv)),
+        viewer(routes!(trends::points)),
         viewer(routes!(transfer::export)),
         admin(routes!(transfer::import)),
         viewer(routes!(transfer::storage)).cached(COSTLY),
@@ -75,6 +75,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         viewer(routes!(stream::stream)),
         // For those who look what slows the database
         viewer(routes!(database::statements::list)).also(&["/metrics/query-stats"]),
+        viewer(routes!(database::statements::table)),
         viewer(routes!(database::statements::one)),
         viewer(routes!(database::statements::slow))
             .also(&["/metrics/slow-queries", "/api/v1/performance/database/slow-queries"]),

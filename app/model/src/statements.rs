@@ -410,7 +410,7 @@ pub struct StatementsAbsence {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct StatementFilter {
-    /// Text that the statement contains, in any case; also a query id.
+    /// Words that the statement, its tags or its query id hold, all of them, in any case.
     pub text: String,
     /// A tag, `key:value`.
     pub tag: String,

@@ -343,7 +343,7 @@ pub struct IoFigures {
     pub hits: Option<f64>,
     /// Buffers that had to make room.
     pub evictions: Option<f64>,
-    /// Milliseconds of reading; zero without track_io_timing.
+    /// Milliseconds of reading; null without track_io_timing.
     pub read_ms: Option<f64>,
     /// Milliseconds of writing.
     pub write_ms: Option<f64>,

@@ -15,27 +15,42 @@ pub(crate) struct Place {
     pub(crate) name: &'static str,
     icon: Icon,
     pub(crate) key: &'static str,
+    /// Whether it has a place of its own in the bottom bar of narrow screens.
+    in_bar: bool,
 }
 
 const fn place(path: &'static str, name: &'static str, icon: Icon, key: &'static str) -> Place {
-    Place { path, name, icon, key }
+    Place { path, name, icon, key, in_bar: false }
+}
+
+const fn first(place: Place) -> Place {
+    Place { in_bar: true, ..place }
 }
 
 /// The pages, in the order of the navigation.
 pub(crate) const PAGES: &[Place] = &[
-    place("/", "Overview", Icon::Gauge, "o"),
-    place("/trends", "Trends", Icon::ChartLine, "r"),
-    place("/queries", "Queries", Icon::TextSearch, "q"),
+    first(place("/", "Overview", Icon::Gauge, "o")),
+    first(place("/trends", "Trends", Icon::ChartLine, "r")),
+    first(place("/queries", "Queries", Icon::TextSearch, "q")),
     place("/tables", "Tables", Icon::Database, "d"),
     place("/indexes", "Indexes", Icon::Schema, "i"),
     place("/connections", "Connections", Icon::Cable, "n"),
     place("/locks", "Locks", Icon::Lock, "l"),
-    place("/cache", "Cache", Icon::Layers, "c"),
+    first(place("/cache", "Cache", Icon::Layers, "c")),
     place("/capacity", "Capacity", Icon::TrendingUp, "p"),
     place("/settings", "Settings", Icon::Settings, ","),
 ];
 /// The API's own pages, outside this application.
 const API_DOCS: &str = "/api/docs";
+
+/// What `aria-current` says of the page at `path` or below it (`/queries/4711`).
+fn current(here: &str, path: &str) -> Option<&'static str> {
+    match here.strip_prefix(path) {
+        Some("") => Some("page"),
+        Some(rest) if rest.starts_with('/') => Some("true"),
+        _ => None,
+    }
+}
 
 /// A link to a page of the console that carries target and range along.
 #[component]
@@ -43,16 +58,8 @@ fn PageLink(path: &'static str, name: &'static str, icon: Icon) -> impl IntoView
     let query = use_frame().query;
     let here = use_location().pathname;
     let href = move || query.with(|query| url::href(path, &url::carried(query), &[]));
-    let current = move || {
-        here.with(|here| match here.strip_prefix(path) {
-            Some("") => Some("page"),
-            // A page below it: `/queries/4711`.
-            Some(rest) if rest.starts_with('/') => Some("true"),
-            _ => None,
-        })
-    };
     view! {
-        <a href=href aria-current=current title=name>
+        <a href=href aria-current=move || here.with(|here| current(here, path)) title=name>
             <Glyph icon/>
             <span class="lbl">{name}</span>
         </a>
@@ -60,10 +67,9 @@ fn PageLink(path: &'static str, name: &'static str, icon: Icon) -> impl IntoView
     .into_any()
 }
 
-/// The links, each wrapped by `wrap`.
-fn links<V: IntoView + 'static>(wrap: fn(AnyView) -> V) -> impl IntoView {
-    let link = |&Place { path, name, icon, .. }: &Place| wrap(view! { <PageLink path name icon/> }.into_any());
-    PAGES.iter().map(link).collect_view()
+/// Links to pages.
+fn links(pages: impl Iterator<Item = &'static Place>) -> impl IntoView {
+    pages.map(|&Place { path, name, icon, .. }| view! { <PageLink path name icon/> }).collect_view()
 }
 
 /// The product mark.
@@ -93,7 +99,7 @@ pub fn Nav() -> impl IntoView {
                 <Logo/>
                 <span class="brand-word">"Headroom"</span>
             </a>
-            <ul>{links(|link| view! { <li>{link}</li> })}</ul>
+            <ul>{PAGES.iter().map(|place| view! { <li>{links(std::iter::once(place))}</li> }).collect_view()}</ul>
             <ul>
                 <li>
                     <a href=API_DOCS rel="external" title="API">
@@ -117,16 +123,29 @@ pub fn Nav() -> impl IntoView {
     .into_any()
 }
 
-/// The bottom bar of narrow screens.
+/// The bottom bar of narrow screens: the pages looked at most, and the others behind "More".
 #[component]
 pub fn Tabbar() -> impl IntoView {
+    let here = use_location().pathname;
+    let others = || PAGES.iter().filter(|place| !place.in_bar);
+    let among_others =
+        move || here.with(|here| others().any(|place| current(here, place.path).is_some())).then_some("true");
     view! {
         <nav class="tabbar" aria-label="Main, compact">
-            {links(|link| link)}
-            <a href=API_DOCS rel="external">
-                <Glyph icon=Icon::Api/>
-                "API"
-            </a>
+            {links(PAGES.iter().filter(|place| place.in_bar))}
+            <details class="pop">
+                <summary aria-current=among_others>
+                    <Glyph icon=Icon::Ellipsis/>
+                    "More"
+                </summary>
+                <div class="panel flush menu">
+                    {links(others())}
+                    <a href=API_DOCS rel="external">
+                        <Glyph icon=Icon::Api/>
+                        <span class="lbl">"API"</span>
+                    </a>
+                </div>
+            </details>
         </nav>
     }
     .into_any()

@@ -3,6 +3,7 @@
 use headroom_model::{
     TargetId,
     activity::{SessionAct, SessionKey},
+    advice::anchor,
     health::Link,
 };
 
@@ -25,6 +26,8 @@ pub enum Place {
     Connections,
     /// The page of lock waits.
     Locks,
+    /// The page of indexes.
+    Indexes,
 }
 
 /// A link to a place, for one target. Target names need no escaping: `[a-z0-9-]`.
@@ -39,6 +42,7 @@ pub fn link(place: Place, target: &TargetId) -> Link {
         Place::Statement(query_id) => ("Open statement", format!("/queries/{query_id}?target={target}")),
         Place::Connections => ("Connections", format!("/connections?target={target}")),
         Place::Locks => ("Locks", format!("/locks?target={target}")),
+        Place::Indexes => ("Indexes", format!("/indexes?target={target}")),
     };
     Link { label: label.to_owned(), href }
 }
@@ -49,4 +53,21 @@ pub fn ask(place: Place, target: &TargetId, session: SessionKey, act: SessionAct
     let Link { href, .. } = link(place, target);
     let (verb, act) = (act.verb(), act.as_str());
     Link { label: format!("{verb} {}…", session.pid), href: format!("{href}&open={session}&ask={act}") }
+}
+
+/// A link to a suggested index on its page, where its proof stands and its button.
+#[must_use]
+pub fn suggested_index(target: &TargetId, advice: &str) -> Link {
+    let Link { href, .. } = link(Place::Indexes, target);
+    Link { label: "Review index…".to_owned(), href: format!("{href}#{}", anchor(advice)) }
+}
+
+/// A link that asks whether to vacuum a table, given as `schema.table`.
+#[must_use]
+pub fn optimize(target: &TargetId, table: &str) -> Link {
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("target", &target.0)
+        .append_pair("table", table)
+        .finish();
+    Link { label: "Optimise…".to_owned(), href: format!("/confirm/optimize?{query}") }
 }

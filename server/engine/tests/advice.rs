@@ -544,3 +544,21 @@ fn rand_id() -> i64 {
     let Timestamp(now) = Clock::system().now();
     now ^ i64::from(std::process::id())
 }
+
+#[tokio::test]
+async fn no_suggestion_is_the_beginning_of_another() {
+    const TOP: &str = "
+SELECT id, total_cents FROM shop.orders WHERE customer_id = 5 ORDER BY total_cents DESC;
+SELECT id, total_cents FROM shop.orders WHERE customer_id = 7 ORDER BY total_cents DESC;";
+    test::on_each_postgres(|database| async move {
+        let bench = bench_of(database, Differs { also: TOP, may_have_hypopg: false, ..Differs::default() }).await;
+        let is_of_both = |report: &AdviceReport| report.statements >= 2 && !report.suggestions.is_empty();
+        let report = bench.until("no advice for both statements", is_of_both).await;
+        let keys: Vec<&str> = report.suggestions.iter().map(|it| it.keys.trim_matches(['(', ')'])).collect();
+        let begins = |a: &str, b: &str| b.strip_prefix(a).is_some_and(|rest| rest.starts_with(','));
+        let doubled = keys.iter().any(|a| keys.iter().any(|b| begins(a, b)));
+        assert!(!doubled, "{keys:?}");
+        bench.console.shutdown().await;
+    })
+    .await;
+}

@@ -2,16 +2,13 @@
 
 use crate::{
     http::{
+        csv,
         error::WebError,
         extract::{Params, choose},
     },
     web::Web,
 };
-use axum::{
-    extract::State,
-    http::header::{CONTENT_DISPOSITION, CONTENT_TYPE},
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, response::Response};
 use headroom_app::functions::read_trends;
 use headroom_model::{
     MetricId, Timestamp,
@@ -49,7 +46,7 @@ pub struct TrendsQuery {
 /// One row a point, one column a line, as the Trends page draws them. Times are UTC, units stand in the head, a slot without
 /// a measurement is an empty field. At most 1,500 rows: the step follows from the range.
 #[utoipa::path(get, path = "/api/v1/trends.csv", tag = "Figures", params(TrendsQuery), responses((status = 200, content_type = "text/csv", body = String, description = "Comma-separated, with a head.")))]
-pub async fn csv(State(web): State<Web>, Params(query): Params<TrendsQuery>) -> Result<Response, WebError> {
+pub async fn points(State(web): State<Web>, Params(query): Params<TrendsQuery>) -> Result<Response, WebError> {
     let target = choose(&web, query.target.as_deref())?;
     let charts = query.m.clone().unwrap_or_default();
     let view = TrendsView::read(|key| match key {
@@ -69,11 +66,7 @@ pub async fn csv(State(web): State<Web>, Params(query): Params<TrendsQuery>) -> 
         return Err(WebError::invalid(unknown));
     }
     let name = format!("trends-{}-{}.csv", file_name(data.target.as_str()), data.range.from.0);
-    let headers = [
-        (CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-        (CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
-    ];
-    Ok((headers, rows(&data)).into_response())
+    Ok(csv::file(&name, rows(&data)))
 }
 
 /// The letters of a name that every file system takes.
@@ -92,15 +85,6 @@ fn unit(metric: MetricId) -> &'static str {
         Unit::Score => "points",
         Unit::Ratio => "ratio",
         Unit::Flag => "1 or 0",
-    }
-}
-
-/// A field; quoted where it must be.
-fn field(out: &mut String, text: &str) {
-    if text.contains([',', '"', '\n']) {
-        let _ = write!(out, "\"{}\"", text.replace('"', "\"\""));
-    } else {
-        out.push_str(text);
     }
 }
 
@@ -123,7 +107,7 @@ fn rows(data: &TrendsData) -> String {
     let mut out = String::from("time_utc");
     for (name, _) in &columns {
         out.push(',');
-        field(&mut out, name);
+        out.push_str(&csv::cell(name));
     }
     out.push_str("\r\n");
     // Every line of the range itself lies on one grid.

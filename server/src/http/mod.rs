@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod cookie;
+pub mod csv;
 pub mod encoding;
 pub mod error;
 pub mod etag;

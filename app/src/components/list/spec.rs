@@ -130,8 +130,8 @@ pub struct ListSpec<R: 'static> {
     pub columns: &'static [Column<R>],
     /// What tells rows apart, also in the URL.
     pub id: fn(&R) -> String,
-    /// What the search looks into.
-    pub text: fn(&R) -> String,
+    /// What the search looks into; none where whoever reads the rows searches.
+    pub text: Option<fn(&R) -> String>,
     /// The order at first: a column's key, and whether largest come first.
     pub sort: (&'static str, bool),
     /// Rows of a page.
@@ -237,9 +237,12 @@ impl<R: Clone> ListSpec<R> {
     /// The rows of the page asked for, or, where none is, of the page that holds the open row.
     pub(super) fn arrange(&self, rows: &[R], asked: &Asked) -> Arranged<R> {
         let words: Vec<&str> = asked.find.split_whitespace().collect();
+        let text = self.text.filter(|_| !words.is_empty());
         let matches = |row: &&R| {
-            let text = if words.is_empty() { String::new() } else { (self.text)(row).to_lowercase() };
-            words.iter().all(|word| text.contains(word))
+            text.is_none_or(|text| {
+                let text = text(row).to_lowercase();
+                words.iter().all(|word| text.contains(word))
+            })
         };
         let mut kept: Vec<(String, &R)> = rows.iter().filter(matches).map(|row| ((self.id)(row), row)).collect();
         let order =
@@ -323,7 +326,7 @@ mod tests {
             },
         ],
         id: |pair| pair.0.to_owned(),
-        text: |pair| pair.0.to_owned(),
+        text: Some(|pair| pair.0.to_owned()),
         sort: ("size", true),
         per_page: 2,
         least_width: "20rem",

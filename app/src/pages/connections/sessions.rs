@@ -68,7 +68,7 @@ static SPEC: ListSpec<SessionView> = ListSpec {
         Column {
             key: "pid",
             label: "Session",
-            class: "",
+            class: "nowrap",
             cell: name,
             order: Some(Order::Number(|session| Some(f64::from(session.key.pid)))),
             largest_first: false,
@@ -142,7 +142,7 @@ static SPEC: ListSpec<SessionView> = ListSpec {
         },
     ],
     id: |session| session.key.to_string(),
-    text: |session| {
+    text: Some(|session| {
         format!(
             "{} {} {} {} {} {}",
             session.key.pid,
@@ -152,7 +152,7 @@ static SPEC: ListSpec<SessionView> = ListSpec {
             session.client.as_deref().unwrap_or_default(),
             session.statement
         )
-    },
+    }),
     sort: ("transaction", true),
     per_page: 25,
     least_width: "62rem",

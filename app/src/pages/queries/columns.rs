@@ -137,13 +137,10 @@ pub static STATEMENTS: ListSpec<StatementRow> = ListSpec {
         ),
     ],
     id: |row| row.query_id.clone(),
-    text: |row| {
-        let text = row.text.as_deref().unwrap_or_default();
-        format!("{text} {} {}", words::tags(&row.tags), row.query_id)
-    },
+    text: None,
     sort: ("time", true),
     per_page: 50,
-    least_width: "62rem",
+    least_width: "74rem",
 };
 
 /// Planning time of a call in milliseconds.

@@ -16,6 +16,7 @@ use crate::{
         banner::Banner,
         copy::CopyButton,
         first::first,
+        icon::{Glyph, Icon},
         list::List,
         notices::{NotRead, RangeRefused},
         remedy::RemedyView,
@@ -127,12 +128,13 @@ fn Frames() -> impl IntoView {
 fn Loaded(target: String, list: StatementList, open: Option<(String, Result<View, AppError>)>) -> impl IntoView {
     let frame = use_frame();
     let (shown, reads) = read::follow_list(target.clone(), list);
-    let one = OneRead::new(target, open);
+    let one = OneRead::new(target.clone(), open);
     let rows = Memo::new(move |_| shown.with(|shown| shown.rows.clone()));
     let minute = Memo::new(move |_| frame.now.get().floor_to(60_000));
     let head = Memo::new(move |_| shown.with(|shown| words::head(shown, minute.get())));
     let retry = Callback::new(move |()| reads.1.run(()));
     let detail = Callback::new(move |row: Signal<StatementRow>| view! { <Detail row one/> }.into_any());
+    let csv = move || frame.query.with(|query| read::csv(&target, query));
     let notes = move || shown.with(|shown| shown.notes.iter().cloned().map(note).collect_view());
     let more = move || {
         shown.with(|shown| {
@@ -151,6 +153,12 @@ fn Loaded(target: String, list: StatementList, open: Option<(String, Result<View
             <div>
                 <h1>"Queries"</h1>
                 <p>{move || head.get()}</p>
+            </div>
+            <div class="push flow">
+                <a class="btn" href=csv rel="external" download="">
+                    <Glyph icon=Icon::Download small=true/>
+                    "CSV"
+                </a>
             </div>
         </div>
         <RangeRefused/>

@@ -1,6 +1,7 @@
 //! What the pages of statements read, and when again.
 
 use crate::{
+    components::list::ListKeys,
     data::{past::or_default, reads::Reads},
     error::AppError,
     functions,
@@ -9,7 +10,7 @@ use crate::{
 };
 use headroom_model::{
     event::Event,
-    statements::{StatementDetail, StatementFilter, StatementList},
+    statements::{StatementDetail, StatementFilter, StatementKind, StatementList},
 };
 use leptos::prelude::*;
 use leptos_router::params::ParamsMap;
@@ -27,12 +28,12 @@ const OPEN: &str = "open";
 /// A statement and the events of the range.
 pub type View = (StatementDetail, Vec<Event>);
 
-/// What the URL asks of the list, apart from the search, which the list does itself.
+/// What the URL asks of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
     /// As it is written.
     pub range: (String, String),
-    /// Tag, role, kind.
+    /// Text, tag, role, kind.
     pub filter: StatementFilter,
 }
 
@@ -42,12 +43,33 @@ pub fn asked(query: &ParamsMap) -> Asked {
     Asked {
         range: url::written_range(query),
         filter: StatementFilter {
+            text: get(ListKeys::PLAIN.find),
             tag: get(TAG),
             role: get(ROLE),
             kind: query.get_str(KIND).and_then(|name| name.parse().ok()),
-            ..StatementFilter::default()
+            mean_ms_min: None,
         },
     }
+}
+
+/// The address of the list as CSV.
+pub fn csv(target: &str, query: &ParamsMap) -> String {
+    let Asked { range: (from, to), filter } = asked(query);
+    let kind = filter.kind.map(StatementKind::as_str);
+    let parts = [
+        ("target", Some(target)),
+        ("from", Some(from.as_str())),
+        ("to", Some(to.as_str())),
+        ("text", Some(filter.text.as_str())),
+        ("tag", Some(filter.tag.as_str())),
+        ("user", Some(filter.role.as_str())),
+        ("kind", kind),
+    ];
+    url::href(
+        "/api/v1/database/statements.csv",
+        &ParamsMap::new(),
+        &parts.map(|(key, text)| (key, text.filter(|text| !text.is_empty()))),
+    )
 }
 
 /// The row that is open.

@@ -63,7 +63,7 @@ pub fn Detail(row: Signal<TableSummary>) -> impl IntoView {
 fn runs(runs: Runs, now: Timestamp) -> String {
     match runs.last {
         Some(at) => format!("{}, last {}", format::count(runs.count), format::moment(at, now)),
-        None => "never".to_owned(),
+        None => "none counted".to_owned(),
     }
 }
 
@@ -157,7 +157,7 @@ fn Found(detail: Signal<TableDetail>, name: String) -> impl IntoView {
                     fallback=|| view! { <p class="sub">"It has none: every read is a full scan."</p> }
                 >
                     <div class="scroll-x" tabindex="0" role="group" aria-label="Indexes">
-                        <table class="tbl dense">
+                        <table class="tbl dense" style="min-inline-size:28rem">
                             <caption class="vh">"Indexes"</caption>
                             <thead>
                                 <tr>

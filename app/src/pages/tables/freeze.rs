@@ -163,12 +163,18 @@ fn Ages(heading: &'static str, ages: Vec<FreezeAge>) -> impl IntoView {
                 percent if percent >= OLD => Some(Band::Degraded),
                 _ => Some(Band::Excellent),
             };
+            // The share is of the older of both.
+            let counted = if age.multixact_age > age.age {
+                format!("{} multixacts", count(age.multixact_age))
+            } else {
+                count(age.age)
+            };
             view! {
                 <tr>
                     <th scope="row" class="mono">
                         {age.name}
                     </th>
-                    <td class="num">{count(age.age)}</td>
+                    <td class="num">{counted}</td>
                     <td>
                         <Mark status text=format::value(age.percent, Unit::Percent).to_string()/>
                     </td>

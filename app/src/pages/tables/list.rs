@@ -172,7 +172,7 @@ pub fn shown_name(table: &TableSummary) -> String {
 
 fn moment(at: Option<Timestamp>) -> AnyView {
     let now = use_frame().now.get_untracked();
-    text(at.map_or_else(|| "never".to_owned(), |at| format::moment(at, now)))
+    text(at.map_or_else(|| "none counted".to_owned(), |at| format::moment(at, now)))
 }
 
 /// The list of the page.
@@ -257,7 +257,7 @@ pub const SPEC: ListSpec<TableSummary> = ListSpec {
         ),
     ],
     id: |table| format!("{}.{}", table.schema, table.name),
-    text: |table| format!("{}.{}", table.schema, table.name),
+    text: Some(|table| format!("{}.{}", table.schema, table.name)),
     sort: ("size", true),
     per_page: 50,
     least_width: "64rem",

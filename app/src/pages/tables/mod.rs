@@ -130,9 +130,11 @@ fn head(list: &TableList, now: Timestamp) -> String {
         |at| format!("counted since {}", format::moment(at, now)),
     );
     let shown = list.tables.len() as u64;
-    let largest =
-        if list.total > shown { format!(", the largest {} shown", format::count(shown)) } else { String::new() };
-    format!("{}{largest}, {} together; {since}", format::counted(list.total, "table"), format::bytes(known as f64))
+    let (tables, bytes) = (format::counted(list.total, "table"), format::bytes(known as f64));
+    if list.total > shown {
+        return format!("{tables}, the largest {} shown, which take {bytes}; {since}", format::count(shown));
+    }
+    format!("{tables}, {bytes} together; {since}")
 }
 
 /// The page once its first data is there.

@@ -71,6 +71,13 @@ struct Trial {
     best_saving: f64,
 }
 
+impl Trial {
+    /// Whether it is worth an index.
+    fn pays(&self) -> bool {
+        self.net > 0.0 && self.best_saving >= SAVING
+    }
+}
+
 impl Prover<'_> {
     /// Chooses among the candidates of one table; `statements` are those that read it.
     pub async fn choose(
@@ -105,6 +112,16 @@ impl Prover<'_> {
             first.remove(place);
             chosen.push((proposed, std::mem::replace(&mut costs, after.clone()), after));
         }
+        if self.without_needless(&mut chosen, &statements, &mut turned).await? {
+            // What each brings is told beside those before it, which are others now.
+            let mut before = base.clone();
+            for place in 0..chosen.len() {
+                let with: Vec<&Proposed> = chosen[..=place].iter().map(|(proposed, ..)| proposed).collect();
+                let after = self.costs(&with, &statements).await?;
+                let (_, was, is) = &mut chosen[place];
+                (*was, *is) = (std::mem::replace(&mut before, after.clone()), after);
+            }
+        }
         let is_late = Instant::now() >= self.deadline;
         let named: Vec<String> = chosen.iter().map(|(proposed, ..)| proposed.candidate.shown()).collect();
         for (proposed, cost) in open.into_iter().zip(first) {
@@ -126,6 +143,34 @@ impl Prover<'_> {
             })
             .collect();
         Ok((chosen, turned))
+    }
+
+    /// Takes out what those chosen after it have made needless, as a wider index does with its own beginning. Answers
+    /// whether there was any.
+    async fn without_needless(
+        &mut self,
+        chosen: &mut Vec<(Proposed, Vec<f64>, Vec<f64>)>,
+        statements: &[usize],
+        turned: &mut Vec<Turned>,
+    ) -> Result<bool, ExplainError> {
+        let before = chosen.len();
+        let mut place = 0;
+        // The last one was chosen beside all others.
+        while place + 1 < chosen.len() && Instant::now() < self.deadline {
+            let all: Vec<&Proposed> = chosen.iter().map(|(proposed, ..)| proposed).collect();
+            let others: Vec<&Proposed> = all.iter().copied().filter(|one| !std::ptr::eq(*one, all[place])).collect();
+            let (without, with) = (self.costs(&others, statements).await?, self.costs(&all, statements).await?);
+            let others = others.iter().map(|one| one.candidate.shown()).collect::<Vec<_>>().join(" and ");
+            if self.judge(place, all[place], statements, &without, with).pays() {
+                place += 1;
+                continue;
+            }
+            let cost = (self.weighted(statements, &chosen[place].1), self.weighted(statements, &chosen[place].2));
+            let (proposed, ..) = chosen.remove(place);
+            let why_not = format!("Beside {others} it brings too little more.");
+            turned.push(Turned { candidate: proposed.candidate, why_not, cost: Some(cost) });
+        }
+        Ok(chosen.len() < before)
     }
 
     fn proof(&self, candidate: &Candidate) -> Proof {
@@ -166,7 +211,7 @@ impl Prover<'_> {
 
     /// The trial that saves most; of two that leave about the same, the smaller index.
     fn best<'t>(&self, trials: &'t [Trial], open: &[Proposed], statements: &[usize]) -> Option<&'t Trial> {
-        let pays = || trials.iter().filter(|trial| trial.net > 0.0 && trial.best_saving >= SAVING);
+        let pays = || trials.iter().filter(|trial| trial.pays());
         let best = pays().max_by(|a, b| a.net.total_cmp(&b.net))?;
         let leaves = |trial: &Trial| self.weighted(statements, &trial.costs);
         let enough = leaves(best) * AS_GOOD;
@@ -225,13 +270,13 @@ impl Prover<'_> {
             }
             reset(self.explainer, schema).await?;
         }
-        for proposed in estimated {
-            for (cost, at) in costs.iter_mut().zip(statements) {
-                if proposed.statements.contains(at)
-                    && let Some(saved) = estimate(&looked[*at].plan, &proposed.candidate)
-                {
-                    *cost = (*cost - saved).max(1.0);
-                }
+        for (cost, at) in costs.iter_mut().zip(statements) {
+            // All are of one table: one of them replaces the way it is read, they do not add up.
+            let fitting = estimated.iter().filter(|proposed| proposed.statements.contains(at));
+            let saved = fitting.filter_map(|proposed| estimate(&looked[*at].plan, &proposed.candidate));
+            let saved = saved.fold(0.0, f64::max);
+            if saved > 0.0 {
+                *cost = (*cost - saved).max(1.0);
             }
         }
         Ok(costs)

@@ -77,8 +77,8 @@ use Phrase::{Counted, Figure, Outage};
 #[rustfmt::skip]
 pub const CHECKS: &[Check] = checks! {
     "postgres-down" Database DatabaseUp Outage 1/1 costs 100 Outage("PostgreSQL"), Issues;
-    "query-latency" Database QueryLatencyP95 Above 500/2000 costs 60 Figure("p95 query latency"), Trends;
-    "connections" Database ConnectionsUsed Above 80/90 costs 60 Figure("Connections used"), Trends;
+    "query-latency" Database QueryLatencyP95 Above 500/2000 costs 60 Figure("p95 query latency"), Queries;
+    "connections" Database ConnectionsUsed Above 80/90 costs 60 Figure("Connections used"), Connections;
     "idle-in-transaction" Database LongestIdleInTransaction Above 60000/600000 costs 40 Figure("Longest idle in transaction"), Issues;
     "long-statement" Database LongestStatement Above 5000/60000 costs 30 Figure("Longest running statement"), Issues;
     "buffer-hit-ratio" Database BufferHitRatio Below 90/50 costs 30 Figure("Buffer hit ratio"), Trends;
@@ -106,17 +106,17 @@ pub const CHECKS: &[Check] = checks! {
     "cache-invalidations" Cache CacheInvalidationsWaiting Above 0/1000 costs 30 Counted("invalidation", "invalidations", "waiting for Redis"), Cache;
     "cache-poison" Cache CachePoison Above 0/10 costs 30 Counted("value of Redis", "values of Redis", "unreadable"), Cache;
 
-    "pool-used" Application PoolUsed Above 80/90 costs 60 Figure("Fullest pool used"), Trends;
-    "pool-wait" Application PoolWaitP95 Above 50/500 costs 40 Figure("Pool checkout wait p95"), Trends;
-    "pool-timeouts" Application PoolTimeouts Above 0/10 costs 60 Counted("pool checkout", "pool checkouts", "timed out"), Trends;
-    "pool-leaks" Application PoolLeaks Above 0/5 costs 40 Counted("connection", "connections", "lent out over 60 s"), Trends;
+    "pool-used" Application PoolUsed Above 80/90 costs 60 Figure("Fullest pool used"), Connections;
+    "pool-wait" Application PoolWaitP95 Above 50/500 costs 40 Figure("Pool checkout wait p95"), Connections;
+    "pool-timeouts" Application PoolTimeouts Above 0/10 costs 60 Counted("pool checkout", "pool checkouts", "timed out"), Connections;
+    "pool-leaks" Application PoolLeaks Above 0/5 costs 40 Counted("connection", "connections", "lent out over 60 s"), Connections;
     "request-errors" Application RequestErrors Above 1/5 costs 60 Figure("Request errors"), Trends;
     "request-latency" Application RequestP95 Above 500/2000 costs 40 Figure("p95 request latency"), Trends;
     "loop-lag" Application ProcessLoopLag Above 100/1000 costs 60 Figure("Event-loop lag"), Trends;
 
     "lock-waits" Locks LocksWaiting Above 0/10 costs 60 Counted("session", "sessions", "waiting on a lock over 1 s"), Issues;
     "lock-wait-time" Locks LocksLongestWait Above 5000/60000 costs 40 Figure("Longest lock wait"), Issues;
-    "deadlocks" Locks Deadlocks Above 0/5 costs 60 Counted("deadlock", "deadlocks", "in one interval"), Trends;
+    "deadlocks" Locks Deadlocks Above 0/5 costs 60 Counted("deadlock", "deadlocks", "in one interval"), Locks;
 };
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ impl Check {
             Phrase::Figure(name) => format!("{name} {is}, target {target}"),
             Phrase::Counted(one, many, what) => {
                 let things = if is == "1" { one } else { many };
-                let back = if met { "back at " } else { "" };
+                let back = if met { "Back at " } else { "" };
                 format!("{back}{is} {things} {what}, target {target}")
             }
             Phrase::Outage(server) => format!("{server} does not answer since {}", format::moment(since, now)),
@@ -56,6 +56,7 @@ mod tests {
         assert_eq!(say("query-latency", 120.0, true), "p95 query latency back at 120 ms, target 500 ms");
         assert_eq!(say("lock-waits", 14.0, false), "14 sessions waiting on a lock over 1 s, target 0");
         assert_eq!(say("lock-waits", 1.0, false), "1 session waiting on a lock over 1 s, target 0");
+        assert_eq!(say("lock-waits", 0.0, true), "Back at 0 sessions waiting on a lock over 1 s, target 0");
         assert_eq!(say("long-statement", 252_000.0, false), "Longest running statement 4 min 12 s, target 5 s");
         assert_eq!(say("cache-hit-rate", 41.25, false), "Cache hit rate 41.2 %, target 50 %");
         assert_eq!(say("postgres-down", 0.0, false), "PostgreSQL does not answer since 14:32");

@@ -1,7 +1,10 @@
 //! Issues that are a figure past its limit: taken from the deductions, with what the observation adds to the cause.
 
 use super::{counted, statements::open_trends};
-use crate::collect::Observation;
+use crate::{
+    collect::Observation,
+    links::{Place, link},
+};
 use headroom_model::{
     MetricId, format,
     health::{Deduction, Health},
@@ -16,15 +19,17 @@ pub(super) fn draw(observation: &Observation, health: &Health) -> Vec<Issue> {
 }
 
 fn issue(deduction: &Deduction, observation: &Observation) -> Option<Issue> {
-    let open = || open_trends(&observation.sample.target);
+    let target = &observation.sample.target;
+    let open = || open_trends(target);
+    let connections = || Remedy::Open(link(Place::Connections, target));
     let (detail, remedy) = match deduction.check.as_str() {
         "postgres-down" => (observation.postgres_error.clone().unwrap_or_default(), open()),
         "redis-down" => (observation.redis_error.clone().unwrap_or_default(), open()),
-        "connections" => (who_connects(observation), open()),
+        "connections" => (who_connects(observation), connections()),
         "redis-hit-rate" | "redis-evictions" | "redis-memory" => (redis_room(observation), open()),
         "transaction-ids" => (oldest_transaction(observation), freeze("age(datfrozenxid)")),
         "multixacts" => (oldest_transaction(observation), freeze("mxid_age(datminmxid)")),
-        "pool-leaks" => ("A page or task of the console keeps its connection".to_owned(), open()),
+        "pool-leaks" => ("A page or task of the console keeps its connection".to_owned(), connections()),
         "replication-delay" | "replication-lag" => {
             let replicas = observation.sample.get(MetricId::Replicas).unwrap_or(0.0);
             (format!("{} connected", counted(replicas as usize, "replica")), open())

@@ -7,14 +7,16 @@
 pub(crate) mod blocking;
 mod cache;
 mod figures;
+mod indexes;
 mod limitations;
 mod sessions;
 mod statements;
 mod tables;
 
-use crate::{collect::Observation, health::SessionLimits, sql::quote_identifier, statements::SlowerStatement};
+use crate::{collect::Observation, health::SessionLimits, statements::SlowerStatement};
 use headroom_model::{
     Band,
+    advice::IndexAdvice,
     health::Health,
     observation::{Issue, IssueKind},
     statements::RowByRow,
@@ -35,6 +37,8 @@ pub struct Beside<'a> {
     pub slower: &'a [SlowerStatement],
     /// Rows that are fetched one by one.
     pub patterns: &'a [RowByRow],
+    /// Indexes that are suggested and do not exist, most saved first.
+    pub indexes: &'a [IndexAdvice],
 }
 
 /// What needs someone, worst first; suggestions after active issues. At most [`MAX_ISSUES`].
@@ -50,6 +54,7 @@ pub fn draw(observation: &Observation, health: &Health, limits: &SessionLimits, 
     issues.extend(statements::draw(observation, health));
     issues.extend(statements::slower(target, beside.slower));
     issues.extend(statements::row_by_row(target, beside.patterns));
+    issues.extend(indexes::draw(target, beside.indexes));
     issues.extend(tables::draw(observation));
     issues.extend(limitations::draw(observation));
     // Stable: within a rank the order above stays, which is worst first within each sort.
@@ -69,11 +74,6 @@ fn rank(issue: &Issue) -> u8 {
 /// `schema.table` as people write it: without `public`.
 pub(crate) fn table_name(schema: &str, name: &str) -> String {
     if schema == "public" { name.to_owned() } else { format!("{schema}.{name}") }
-}
-
-/// `"schema"."table"`, safe in a statement.
-fn table_identifier(schema: &str, name: &str) -> String {
-    format!("{}.{}", quote_identifier(schema), quote_identifier(name))
 }
 
 /// A statement in one line of at most 160 characters.
@@ -109,6 +109,8 @@ mod tests {
     };
     use headroom_model::{
         MetricId, Sample, TargetId, Timestamp,
+        advice::{AdviceState, Proof},
+        health::Link,
         observation::Remedy,
         statements::{Basis, Regression, Sureness},
         target::Limitation,
@@ -150,10 +152,10 @@ mod tests {
         Session { lock_wait_ms: Some(secs * 1000.0), blocked_by: vec![by], ..session(pid, "active", secs as i64) }
     }
 
-    fn sql(issue: &Issue) -> &str {
+    fn link(issue: &Issue) -> &Link {
         match issue.remedy.as_ref().unwrap() {
-            Remedy::Sql { sql, .. } => sql,
-            other => panic!("no statement: {other:?}"),
+            Remedy::Open(link) => link,
+            other => panic!("no link: {other:?}"),
         }
     }
 
@@ -174,9 +176,8 @@ mod tests {
         assert_eq!(issue.title, "Session 1 has blocked 3 others for 48.2 s");
         assert_eq!(issue.band, Some(Band::Critical));
         // The link opens the question for that backend and no other.
-        let Some(Remedy::Open(link)) = &issue.remedy else { panic!("no link: {issue:?}") };
         let key = seen.sessions[0].key;
-        assert_eq!(link.href, format!("/locks?target=orders&open={key}&ask=terminate"));
+        assert_eq!(link(issue).href, format!("/locks?target=orders&open={key}&ask=terminate"));
         assert!(issue.gain.as_deref().unwrap().starts_with("frees 3 sessions"));
         // The statement's literals are gone before it comes here, and its text is all that is shown.
         assert!(issue.detail.contains("UPDATE order_items") && issue.detail.contains("order-sync"));
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_name_cannot_leave_its_statement() {
+    fn a_table_name_cannot_leave_its_link() {
         let mut seen = observation(&[]);
         seen.tables = vec![TableFigures {
             schema: "public".into(),
@@ -216,7 +217,8 @@ mod tests {
         let issues = draw(&seen);
         assert_eq!(issues.len(), 1);
         assert_eq!(issues[0].kind, IssueKind::Suggested);
-        assert_eq!(sql(&issues[0]), "VACUUM (ANALYZE) \"public\".\"x\"\"; DROP TABLE y; --\";");
+        let expected = "/confirm/optimize?target=orders&table=public.x%22%3B+DROP+TABLE+y%3B+--";
+        assert_eq!(link(&issues[0]).href, expected);
     }
 
     #[test]
@@ -234,8 +236,7 @@ mod tests {
         let issues = draw(&seen);
         assert_eq!(issues[0].title, "One statement takes 61 % of the execution time, 612 ms a call");
         assert_eq!(issues[0].kind, IssueKind::Active);
-        let Some(Remedy::Open(link)) = &issues[0].remedy else { panic!("no link: {issues:#?}") };
-        assert_eq!(link.href, "/queries/-5?target=orders");
+        assert_eq!(link(&issues[0]).href, "/queries/-5?target=orders");
     }
 
     #[test]
@@ -264,7 +265,7 @@ mod tests {
         }];
         let seen = observation(&[]);
         let health = assess(&seen.sample, &HealthSettings::default(), NOW);
-        let beside = Beside { slower: &slower, patterns: &patterns, near_limits: &[] };
+        let beside = Beside { slower: &slower, patterns: &patterns, ..Beside::default() };
         let issues = super::draw(&seen, &health, &HealthSettings::default().session_limits(), beside);
         let titles: Vec<&str> = issues.iter().map(|issue| issue.title.as_str()).collect();
         assert_eq!(
@@ -274,11 +275,49 @@ mod tests {
                 "One statement is run for each row of another, 20 times a list"
             ]
         );
-        let links = issues.iter().map(|issue| match &issue.remedy {
-            Some(Remedy::Open(link)) => link.href.as_str(),
-            other => panic!("{other:?}"),
-        });
+        let links = issues.iter().map(|issue| link(issue).href.as_str());
         assert_eq!(links.collect::<Vec<_>>(), ["/queries/7?target=orders", "/queries/-9?target=orders"]);
+    }
+
+    #[test]
+    fn a_suggested_index_leads_to_its_proof() {
+        let advice = IndexAdvice {
+            id: "a1b2".into(),
+            state: AdviceState::Proven,
+            proof: Proof::Planner,
+            table: "shop.orders".into(),
+            index: "shop.orders_customer_id_idx".into(),
+            schema: "shop".into(),
+            table_name: "orders".into(),
+            index_name: "orders_customer_id_idx".into(),
+            keys: "(customer_id)".into(),
+            sql: "CREATE INDEX CONCURRENTLY …".into(),
+            drop_sql: "DROP INDEX CONCURRENTLY …".into(),
+            reason: "WHERE customer_id = $1 reads the whole table.".into(),
+            cost_before: 1000.0,
+            cost_after: 40.0,
+            write_overhead: 0.1,
+            writes_per_hour: None,
+            size_bytes: 12e6,
+            build_ms: 900.0,
+            statements: Vec::new(),
+            found_at: NOW,
+            created_at: None,
+            gone_at: None,
+            leftover: None,
+        };
+        let estimate = IndexAdvice { id: "c3".into(), proof: Proof::Estimate, ..advice.clone() };
+        let seen = observation(&[]);
+        let health = assess(&seen.sample, &HealthSettings::default(), NOW);
+        let indexes = [advice, estimate];
+        let beside = Beside { indexes: &indexes, ..Beside::default() };
+        let issues = super::draw(&seen, &health, &HealthSettings::default().session_limits(), beside);
+        assert_eq!(issues[0].title, "An index on shop.orders (customer_id) is worth creating");
+        assert_eq!(link(&issues[0]).href, "/indexes?target=orders#advice-a1b2");
+        let gains: Vec<&str> = issues.iter().filter_map(|issue| issue.gain.as_deref()).collect();
+        let planned =
+            "estimate: saves 96 % of the planner cost of its statements, planned by the server with the index";
+        assert_eq!(gains, [planned, "estimate: saves 96 % of the planner cost of its statements, from statistics"]);
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! Tables that wait for vacuum, and large tables that are read from end to end.
 
-use super::{MAX_OF_A_SORT, one_line, statements, table_identifier, table_name};
-use crate::collect::{Observation, TableFigures};
+use super::{MAX_OF_A_SORT, one_line, statements, table_name};
+use crate::{
+    collect::{Observation, TableFigures},
+    links::optimize,
+};
 use headroom_model::{
-    Timestamp, format,
+    format,
     metric::Unit,
     observation::{Issue, IssueKind, Remedy},
 };
@@ -17,7 +20,6 @@ const ROWS_PER_SCAN: u64 = 50_000;
 
 /// Suggestions about tables, most rows first.
 pub(super) fn draw(observation: &Observation) -> Vec<Issue> {
-    let now = observation.sample.at;
     let tables = &observation.tables;
     let mut overdue: Vec<&TableFigures> =
         tables.iter().filter(|t| t.dead_rows >= DEAD_ROWS && t.dead_rows as f64 > t.vacuum_threshold).collect();
@@ -28,18 +30,21 @@ pub(super) fn draw(observation: &Observation) -> Vec<Issue> {
         .collect();
     scanned.sort_by_key(|table| std::cmp::Reverse(table.seq_rows));
     let scanned = scanned.into_iter().take(MAX_OF_A_SORT).map(|table| sequential_scans(table, observation));
-    scanned.chain(overdue.into_iter().take(MAX_OF_A_SORT).map(|table| vacuum(table, now))).collect()
+    scanned.chain(overdue.into_iter().take(MAX_OF_A_SORT).map(|table| vacuum(table, observation))).collect()
 }
 
 fn count(rows: i64) -> String {
     format::count(u64::try_from(rows).unwrap_or(0))
 }
 
-fn vacuum(table: &TableFigures, now: Timestamp) -> Issue {
+fn vacuum(table: &TableFigures, observation: &Observation) -> Issue {
     let TableFigures { schema, name, live_rows, dead_rows, vacuum_threshold, vacuumed_at, .. } = table;
     let share = 100.0 * *dead_rows as f64 / (live_rows + dead_rows).max(1) as f64;
-    let last = vacuumed_at
-        .map_or_else(|| "never vacuumed".to_owned(), |at| format!("last vacuumed {}", format::moment(at, now)));
+    let (now, target) = (observation.sample.at, &observation.sample.target);
+    let last = vacuumed_at.map_or_else(
+        || "not vacuumed since its statistics began".to_owned(),
+        |at| format!("last vacuumed {}", format::moment(at, now)),
+    );
     Issue {
         id: format!("vacuum:{schema}.{name}"),
         kind: IssueKind::Suggested,
@@ -51,10 +56,7 @@ fn vacuum(table: &TableFigures, now: Timestamp) -> Issue {
             format::value(share, Unit::Percent),
             format::number(*vacuum_threshold),
         ),
-        remedy: Some(Remedy::Sql {
-            label: "Run VACUUM".to_owned(),
-            sql: format!("VACUUM (ANALYZE) {};", table_identifier(schema, name)),
-        }),
+        remedy: Some(Remedy::Open(optimize(target, &format!("{schema}.{name}")))),
         gain: Some(format!("estimate: makes the room of {} dead rows usable again, no blocking", count(*dead_rows))),
     }
 }

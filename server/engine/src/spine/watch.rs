@@ -253,6 +253,7 @@ impl Watch {
             near_limits: &self.slot.near_limits.get(),
             slower: &log.slower(&observation.sample.target),
             patterns: &log.patterns(&observation.sample.target),
+            indexes: &self.readers.advisor.suggested(&observation.sample.target),
         };
         let issues = issues::draw(&observation, &health, &self.limits, beside);
         self.readers.history.observe(&observation.sample);

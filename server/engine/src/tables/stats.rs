@@ -34,8 +34,10 @@ SELECT /* headroom */ * FROM (
         coalesce((j ->> 'read_bytes')::float8, i.reads * (j ->> 'op_bytes')::float8) AS read_bytes,
         coalesce((j ->> 'write_bytes')::float8, i.writes * (j ->> 'op_bytes')::float8) AS written_bytes,
         coalesce((j ->> 'extend_bytes')::float8, i.extends * (j ->> 'op_bytes')::float8) AS extended_bytes,
-        i.hits::float8 AS hits, i.evictions::float8 AS evictions, i.read_time AS read_ms, i.write_time AS write_ms
-    FROM pg_stat_io i, LATERAL to_jsonb(i) j) f
+        i.hits::float8 AS hits, i.evictions::float8 AS evictions,
+        CASE WHEN t.timed OR i.read_time > 0 THEN i.read_time END AS read_ms,
+        CASE WHEN t.timed OR i.write_time > 0 THEN i.write_time END AS write_ms
+    FROM pg_stat_io i, LATERAL to_jsonb(i) j, (SELECT current_setting('track_io_timing')::bool AS timed) t) f
 WHERE coalesce(f.read_bytes, 0) + coalesce(f.written_bytes, 0) + coalesce(f.extended_bytes, 0) + coalesce(f.hits, 0) > 0
 ORDER BY coalesce(f.read_bytes, 0) + coalesce(f.written_bytes, 0) + coalesce(f.extended_bytes, 0) DESC, backend, object, context
 LIMIT 50";

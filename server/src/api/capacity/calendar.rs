@@ -1,5 +1,6 @@
 //! A plan as a table (RFC 4180) and as a calendar (RFC 5545).
 
+use crate::http::csv::cell;
 use headroom_model::{
     Timestamp,
     capacity::{Plan, PlanStep},
@@ -16,18 +17,12 @@ pub fn csv(plan: &Plan) -> String {
         let overdue = if step.overdue { "yes" } else { "no" };
         let cells =
             [day(step.by), step.resource.to_string(), step.step.clone(), step.because.clone(), step.achieves.clone()];
-        for cell in cells {
-            let _ = write!(out, "{},", quoted(&cell));
+        for text in cells {
+            let _ = write!(out, "{},", cell(&text));
         }
         let _ = write!(out, "{overdue}\r\n");
     }
     out
-}
-
-/// A cell. What a spreadsheet would take for a formula is made text: names of tables come from the target.
-fn quoted(cell: &str) -> String {
-    let cell = if cell.starts_with(['=', '+', '-', '@', '\t']) { format!("'{cell}") } else { cell.to_owned() };
-    if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
 }
 
 /// One entry a step, all day long. A step keeps its id, so that a later file moves it instead of doubling it.

@@ -4,9 +4,10 @@ use crate::{
     api::history::range_of,
     http::{
         answer::Answer,
+        csv,
         error::{Kind, WebError},
         extract::{Params, Segment, choose},
-        pagination::{PageQuery, paged},
+        pagination::{Page, PageQuery, paged},
     },
     web::Web,
 };
@@ -16,7 +17,10 @@ use axum::{
 };
 use headroom_model::{
     api::{Envelope, FieldError},
-    statements::{StatementAsk, StatementDetail, StatementFilter, StatementKind, StatementRow, StatementSort},
+    statements::{
+        MAX_ROWS, StatementAsk, StatementDetail, StatementFilter, StatementKind, StatementList, StatementRow,
+        StatementSort,
+    },
 };
 use serde::Deserialize;
 use std::str::FromStr;
@@ -48,7 +52,7 @@ pub struct StatementsQuery {
     /// `desc` (most first) or `asc`.
     #[param(default = "desc")]
     pub order: Option<String>,
-    /// Text that the statement contains, or its query id.
+    /// Words that the statement, its tags or its query id hold, all of them.
     #[param(max_length = 200)]
     pub text: Option<String>,
     /// A tag of it, `key:value`.
@@ -75,12 +79,13 @@ fn choice<T: FromStr<Err = String>>(field: &str, name: Option<&str>, errors: &mu
     name.and_then(|name| name.parse().map_err(|reason| errors.push(FieldError { field: field.into(), reason })).ok())
 }
 
-async fn answer(
+/// What is asked for, of which target and range, and the page of it.
+async fn list_of(
     web: &Web,
-    uri: &axum::http::Uri,
     query: &StatementsQuery,
     usual: StatementAsk,
-) -> Result<Response, WebError> {
+    limit: Option<u32>,
+) -> Result<(StatementList, Page), WebError> {
     let now = web.console.clock.now();
     let mut errors = Vec::new();
     let sort = choice("sort", query.sort.as_deref(), &mut errors);
@@ -115,9 +120,18 @@ async fn answer(
         sort: sort.unwrap_or(usual.sort),
         reversed,
         page: u32::try_from(page.number).unwrap_or(u32::MAX),
-        limit: page.limit,
+        limit: limit.unwrap_or(page.limit),
     };
-    let list = web.console.statements(&target, range, &ask).await?;
+    Ok((web.console.statements(&target, range, &ask).await?, page))
+}
+
+async fn answer(
+    web: &Web,
+    uri: &axum::http::Uri,
+    query: &StatementsQuery,
+    usual: StatementAsk,
+) -> Result<Response, WebError> {
+    let (list, page) = list_of(web, query, usual, None).await?;
     Ok(paged(uri, page, list.found, list.rows))
 }
 
@@ -145,6 +159,61 @@ pub async fn slow(
 ) -> Result<Response, WebError> {
     let filter = StatementFilter { mean_ms_min: Some(SLOW_MS), ..StatementFilter::default() };
     answer(&web, &uri, &query, StatementAsk { filter, sort: StatementSort::Mean, ..StatementAsk::default() }).await
+}
+
+/// Statements as CSV
+///
+/// The same as a table for spreadsheets, at most 300 statements a page. Percentiles are estimates; what is not known is an
+/// empty field.
+#[utoipa::path(get, path = "/api/v1/database/statements.csv", tag = "Database", params(StatementsQuery), responses((status = 200, content_type = "text/csv", body = String, description = "Comma-separated, with a head.")))]
+pub async fn table(State(web): State<Web>, Params(query): Params<StatementsQuery>) -> Result<Response, WebError> {
+    let (list, _) = list_of(&web, &query, StatementAsk::default(), Some(MAX_ROWS)).await?;
+    Ok(csv::file(&format!("statements-{}-{}.csv", list.target, list.range.from.0), rows(&list.rows)))
+}
+
+fn rows(rows: &[StatementRow]) -> String {
+    let mut out = String::from(
+        "query_id,text,kind,roles,tags,calls,calls_per_second,total_ms,time_share,mean_ms,usual_mean_ms,deviation_ms,\
+         p95_ms_estimate,p99_ms_estimate,rows,shared_hit,shared_read,temp_read_bytes,temp_written_bytes,wal_bytes,io_ms,\
+         plan_ms,first_seen\r\n",
+    );
+    for row in rows {
+        let stats = &row.stats;
+        let tags: Vec<String> = row.tags.iter().map(ToString::to_string).collect();
+        let words = [
+            // As text: a spreadsheet would round it.
+            format!("'{}", row.query_id),
+            row.text.clone().unwrap_or_default(),
+            row.kind.as_str().to_owned(),
+            row.roles.join(" "),
+            tags.join(" "),
+        ];
+        let figures = [
+            Some(stats.calls as f64),
+            stats.calls_per_second,
+            Some(stats.total_ms),
+            Some(stats.time_share),
+            stats.mean_ms,
+            row.regression.map(|regression| regression.usual_ms),
+            stats.deviation_ms,
+            stats.p95_ms,
+            stats.p99_ms,
+            Some(stats.rows as f64),
+            stats.shared_hit,
+            stats.shared_read,
+            stats.temp_read_bytes,
+            stats.temp_written_bytes,
+            stats.wal_bytes,
+            stats.io_ms,
+            stats.plan_ms,
+        ];
+        let figures = figures.into_iter().map(|figure| figure.map_or_else(String::new, |figure| figure.to_string()));
+        let first_seen = row.first_at.map_or_else(String::new, |at| at.to_rfc3339());
+        let cells: Vec<String> = words.iter().map(|text| csv::cell(text)).chain(figures).chain([first_seen]).collect();
+        out.push_str(&cells.join(","));
+        out.push_str("\r\n");
+    }
+    out
 }
 
 /// Which range.

@@ -10,7 +10,7 @@ use headroom_model::{
 
 /// What of a target's limitations is about statements.
 fn is_about_statements(limitation: &Limitation) -> bool {
-    ["pg_stat_statements", "tatements of other roles", "texts of statements"]
+    ["pg_stat_statements", "tatements of other roles", "texts of statements", "statements are not measured"]
         .iter()
         .any(|words| limitation.what.contains(words))
 }

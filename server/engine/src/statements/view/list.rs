@@ -31,36 +31,55 @@ const MAX_FACETS: usize = 50;
 /// Statements that are compared with what is usual.
 const JUDGED: usize = 100;
 
-/// One statement over a range, while it is put together.
-struct Sum {
-    work: Work,
-    /// The same in [`TREND_POINTS`] parts.
-    parts: Vec<Work>,
-}
+/// Statements whose parts are held at a time: servers whose ids do not last have very many.
+const PARTED: usize = 1_000;
 
-impl Sum {
-    fn new() -> Self {
-        Sum { work: Work::ZERO, parts: vec![Work::ZERO; TREND_POINTS] }
-    }
-
-    fn modes(&self) -> Vec<Mode> {
-        self.parts.iter().filter_map(mode).collect()
-    }
-}
-
-fn sums(slots: &[(Timestamp, Slot)], range: Resolved) -> HashMap<i64, Sum> {
-    let mut sums: HashMap<i64, Sum> = HashMap::new();
-    for (at, slot) in slots {
-        let share = (at.0 - range.from.0) as f64 / range.millis().max(1) as f64;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a small number")]
-        let part = ((share * TREND_POINTS as f64) as usize).min(TREND_POINTS - 1);
-        for (id, work) in &slot.statements {
-            let sum = sums.entry(*id).or_insert_with(Sum::new);
-            sum.work.add(work);
-            sum.parts[part].add(work);
-        }
+/// What each statement did over a range.
+fn sums(slots: &[(Timestamp, Slot)]) -> HashMap<i64, Work> {
+    let mut sums: HashMap<i64, Work> = HashMap::new();
+    for (id, work) in slots.iter().flat_map(|(_, slot)| &slot.statements) {
+        sums.entry(*id).or_insert(Work::ZERO).add(work);
     }
     sums
+}
+
+/// A range in [`TREND_POINTS`] parts.
+struct Parts<'a> {
+    slots: &'a [(Timestamp, Slot)],
+    range: Resolved,
+}
+
+impl Parts<'_> {
+    /// What some statements did in each part.
+    fn of(&self, ids: impl Iterator<Item = i64>) -> HashMap<i64, Vec<Work>> {
+        let mut parts: HashMap<i64, Vec<Work>> = ids.map(|id| (id, vec![Work::ZERO; TREND_POINTS])).collect();
+        for (at, slot) in self.slots {
+            let share = (at.0 - self.range.from.0) as f64 / self.range.millis().max(1) as f64;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a small number")]
+            let part = ((share * TREND_POINTS as f64) as usize).min(TREND_POINTS - 1);
+            for (id, parts) in &mut parts {
+                if let Some(work) = slot.statements.get(id) {
+                    parts[part].add(work);
+                }
+            }
+        }
+        parts
+    }
+
+    /// Puts percentiles and the small line into rows.
+    fn tell(&self, rows: &mut [StatementRow]) {
+        for rows in rows.chunks_mut(PARTED) {
+            let parts = self.of(rows.iter().filter_map(|row| row.query_id.parse().ok()));
+            for row in rows {
+                let Some(parts) = row.query_id.parse().ok().and_then(|id: i64| parts.get(&id)) else { continue };
+                let modes: Vec<Mode> = parts.iter().filter_map(mode).collect();
+                if let Ok((p95, p99)) = percentiles(&modes) {
+                    (row.stats.p95_ms, row.stats.p99_ms) = (Some(p95), Some(p99));
+                }
+                row.trend = parts.iter().map(Work::mean_ms).collect();
+            }
+        }
+    }
 }
 
 impl Console {
@@ -81,38 +100,32 @@ impl Console {
         let range = widened(range, step.millis());
         let slots = log.slots(target, step, (range.from, range.to)).await?;
         let whole = Whole::of(slots.iter().map(|(_, slot)| slot));
-        let mut sums = sums(&slots, range);
+        let sums = sums(&slots);
         let texts = log.texts(target, sums.keys().copied().collect()).await?;
         let regressions = self.regressions_at(target, range, now, (step, &slots)).await?;
         let starts_at = log.starts_at(target).await?;
 
         let mut rows: Vec<StatementRow> = sums
             .iter()
-            .map(|(id, sum)| named(row(*id, stats(&sum.work, &whole)), texts.get(id), regressions.get(id)))
+            .map(|(id, work)| named(row(*id, stats(work, &whole)), texts.get(id), regressions.get(id)))
             .collect();
         let known = rows.len() as u64;
         let tags = facets(rows.iter().flat_map(|row| row.tags.iter().map(ToString::to_string)));
         let roles = facets(rows.iter().flat_map(|row| row.roles.iter().cloned()));
-        rows.retain(|row| passes(row, &ask.filter));
-        let percentiles_of = |row: &mut StatementRow, sums: &HashMap<i64, Sum>| {
-            let sum = row.query_id.parse().ok().and_then(|id: i64| sums.get(&id));
-            if let Some((p95, p99)) = sum.and_then(|sum| percentiles(&sum.modes()).ok()) {
-                (row.stats.p95_ms, row.stats.p99_ms) = (Some(p95), Some(p99));
-            }
-        };
+        let full_text = |row: &StatementRow| texts.get(&row.query_id.parse().ok()?)?.text.as_deref();
+        let words: Vec<String> = ask.filter.text.split_whitespace().map(str::to_lowercase).collect();
+        rows.retain(|row| passes(row, &ask.filter) && holds(row, full_text(row), &words));
+        let parts = Parts { slots: &slots, range };
         if ask.sort == StatementSort::P95 {
-            rows.iter_mut().for_each(|row| percentiles_of(row, &sums));
+            parts.tell(&mut rows);
         }
         rows.sort_by(|a, b| in_order(a, b, ask));
         let found = rows.len() as u64;
         let limit = ask.limit.clamp(1, MAX_ROWS) as usize;
         let before = (ask.page.max(1) as usize - 1).saturating_mul(limit);
         let mut page: Vec<StatementRow> = rows.into_iter().skip(before).take(limit).collect();
-        for row in &mut page {
-            percentiles_of(row, &sums);
-            if let Some(sum) = row.query_id.parse().ok().and_then(|id: i64| sums.remove(&id)) {
-                row.trend = sum.parts.iter().map(Work::mean_ms).collect();
-            }
+        if ask.sort != StatementSort::P95 {
+            parts.tell(&mut page);
         }
         #[expect(clippy::cast_possible_truncation, reason = "a stretch of time in milliseconds")]
         let measured_ms = whole.measured_ms.round() as i64;
@@ -169,13 +182,21 @@ pub(super) fn named(row: StatementRow, text: Option<&StatementText>, regression:
     }
 }
 
+/// Whether a statement holds every word, in its text, its tags or its id. Words are in lower case.
+fn holds(row: &StatementRow, text: Option<&str>, words: &[String]) -> bool {
+    if words.is_empty() {
+        return true;
+    }
+    let mut all = text.unwrap_or_default().to_lowercase();
+    for tag in &row.tags {
+        all.push(' ');
+        all.push_str(&tag.to_string().to_lowercase());
+    }
+    words.iter().all(|word| all.contains(word) || row.query_id.contains(word))
+}
+
 fn passes(row: &StatementRow, filter: &StatementFilter) -> bool {
-    let wanted = filter.text.trim().to_lowercase();
-    let has_text = wanted.is_empty()
-        || row.query_id == wanted
-        || row.text.as_ref().is_some_and(|text| text.to_lowercase().contains(&wanted));
-    has_text
-        && (filter.tag.is_empty() || row.tags.iter().any(|tag| tag.to_string() == filter.tag))
+    (filter.tag.is_empty() || row.tags.iter().any(|tag| tag.to_string() == filter.tag))
         && (filter.role.is_empty() || row.roles.contains(&filter.role))
         && filter.kind.is_none_or(|kind| row.kind == kind)
         && filter.mean_ms_min.is_none_or(|least| row.stats.mean_ms.is_some_and(|mean| mean >= least as f64))

@@ -37,6 +37,15 @@ async fn statements_are_listed_filtered_and_told_one_by_one() {
     assert!(row["stats"]["p95Ms"].is_null(), "one call has no percentiles");
     assert!(!row["text"].as_str().unwrap().contains("api test"));
 
+    let table = harness.get(&format!("{STATEMENTS}.csv?text=pg_sleep%20slowly")).await;
+    assert_eq!(table.headers()["content-type"], "text/csv; charset=utf-8");
+    let table = table.text().await.unwrap();
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines.len() == 2 && lines[0].starts_with("query_id,text,kind"), "{table}");
+    assert!(lines[1].contains("pg_sleep") && lines[1].contains("action:slowly"), "{table}");
+    let none = harness.data(&format!("{STATEMENTS}?text=pg_sleep%20quickly")).await;
+    assert_eq!(none, serde_json::json!([]), "every word is wanted");
+
     let listed = harness.get(&format!("{STATEMENTS}?tag=action:slowly&sort=mean&limit=1")).await;
     assert_eq!((listed.headers()["x-total-count"].to_str().unwrap(), listed.status().as_u16()), ("1", 200));
     assert!(listed.headers().contains_key("link"));
