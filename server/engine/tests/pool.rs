@@ -16,7 +16,13 @@ use headroom_sandbox::{
 };
 use sqlx::{Connection, Row};
 use std::{
-    sync::Arc,
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::Poll,
     time::{Duration, Instant},
 };
 use support::target;
@@ -115,13 +121,42 @@ async fn nobody_inherits_a_transaction() {
         })
         .await;
         for _ in 0..2 {
+            assert!(is_clean(&mut target.pools.acquire(Lane::Interactive).await.unwrap()).await);
+        }
+        target.pools.close().await;
+    })
+    .await;
+}
+
+/// Whether it is outside any transaction, in the simple protocol.
+async fn is_clean(lease: &mut Lease) -> bool {
+    let row = sqlx::raw_sql("SELECT now() = statement_timestamp()").fetch_one(&mut **lease).await;
+    row.and_then(|row| row.try_get(0)).expect("the server tells the time")
+}
+
+/// Drops `work` where it has to wait, after so many waits; a time would hit the same few places again and again.
+async fn cut(work: impl Future, mut waits: u64) {
+    let mut work = pin!(work);
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Pending if waits > 0 => {
+            waits -= 1;
+            Poll::Pending
+        }
+        _ => Poll::Ready(()),
+    })
+    .await;
+}
+
+/// The server got BEGIN, and nobody read its answer: sqlx knows of no transaction (sqlx#4393).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_begin_that_was_cancelled_half_way_is_not_inherited() {
+    on_each_postgres(async |database| {
+        let target = target(&database.url(), None, PoolProfile { interactive_max: 1, ..profile() });
+        for _ in 0..20 {
             let mut lease = target.pools.acquire(Lane::Interactive).await.unwrap();
-            let clean: bool = sqlx::raw_sql("SELECT now() = statement_timestamp()")
-                .fetch_one(&mut *lease)
-                .await
-                .and_then(|row| row.try_get(0))
-                .unwrap();
-            assert!(clean);
+            cut(lease.begin(), 0).await;
+            drop(lease);
+            assert!(is_clean(&mut target.pools.acquire(Lane::Interactive).await.unwrap()).await);
         }
         target.pools.close().await;
     })
@@ -133,22 +168,26 @@ async fn nobody_inherits_a_transaction() {
 async fn a_storm_of_cancelled_acquires_and_begins_leaves_nothing_behind() {
     let database = database().await.unwrap();
     let target = target(&database.url(), None, PoolProfile { interactive_max: 4, ..PoolProfile::default() });
+    let inherited = Arc::new(AtomicU64::new(0));
     let mut storm = tokio::task::JoinSet::new();
     for worker in 0..8_u64 {
-        let target = Arc::clone(&target);
+        let (target, inherited) = (Arc::clone(&target), Arc::clone(&inherited));
         storm.spawn(async move {
             for round in 0..250 {
                 let work = async {
                     let mut lease = target.pools.acquire(Lane::Interactive).await.unwrap();
+                    // Left open, it would end with the next one's: the end of the storm does not tell.
+                    inherited.fetch_add(u64::from(!is_clean(&mut lease).await), Relaxed);
                     let mut transaction = lease.begin().await.unwrap();
                     sqlx::query("SELECT 1").execute(&mut *transaction).await.unwrap();
                 };
                 // Cut at a different point each time: in the queue, between the messages of BEGIN, in the statement.
-                let _cut = tokio::time::timeout(Duration::from_micros((worker * 131 + round * 37) % 2000), work).await;
+                cut(work, (worker + round) % 8).await;
             }
         });
     }
     storm.join_all().await;
+    assert_eq!(inherited.load(Relaxed), 0, "transactions that the next caller got");
     eventually("all come back clean", async || {
         let snapshot = lane(&target.pools, Lane::Interactive);
         snapshot.in_use == 0 && snapshot.waiting == 0 && sessions(&database, "idle in transaction%").await == 0
@@ -292,13 +331,13 @@ struct Pair {
 
 impl Pair {
     async fn start(options: PostgresOptions, pool: PoolProfile) -> Self {
-        let primary = Postgres::start(options).await.unwrap();
-        let replica = primary.start_replica().await.unwrap();
+        let primary = Postgres::start(options).await.expect("a server starts");
+        let replica = primary.start_replica().await.expect("a replica starts");
         let config = TargetConfig {
             replica: Some(ReplicaConfig { url: replica.url("postgres"), max_lag: Duration::from_secs(2) }),
             ..support::config(&primary.url("postgres"), None, pool)
         };
-        let target = Arc::new(Target::new(&config).unwrap());
+        let target = Arc::new(Target::new(&config).expect("the connection string can be read"));
         let stop = CancellationToken::new();
         let guard = tokio::spawn({
             let (target, stop) = (Arc::clone(&target), stop.clone());
@@ -310,7 +349,7 @@ impl Pair {
     }
 
     fn state(&self) -> ReplicaReport {
-        self.target.pools.replica().unwrap()
+        self.target.pools.replica().expect("one is configured")
     }
 
     async fn is_read(&self) {
@@ -324,7 +363,7 @@ impl Pair {
 
     async fn end(self) {
         self.stop.cancel();
-        self.guard.await.unwrap();
+        self.guard.await.expect("the guard ends");
         self.target.pools.close().await;
     }
 }

@@ -283,33 +283,8 @@ async fn signal(connection: &mut PgConnection, ending: &Ending) -> Result<Found,
     if let Some(refusal) = refusal(connection, before.as_ref(), ending).await? {
         return Err(refusal);
     }
-    let function = match ending.act {
-        SessionAct::Cancel => "pg_cancel_backend",
-        SessionAct::Terminate => "pg_terminate_backend",
-    };
-    // MATERIALIZED: the signal is sent for what was read, not for what a second look would find.
-    let sql = format!(
-        "WITH meant AS MATERIALIZED (
-            SELECT /* headroom */ pid FROM pg_catalog.pg_stat_activity
-            WHERE pid = $1 AND {BACKEND_START_US} = $2 AND backend_type = 'client backend'
-                AND pid <> pg_catalog.pg_backend_pid() AND NOT coalesce({OWN}, false)
-                AND ($3::bool IS FALSE OR state IN ('active', 'fastpath function call'))
-                AND ($4::int8 IS NULL OR {QUERY_START_US} = $4)
-                AND ($5::float8 IS NULL OR extract(epoch FROM clock_timestamp() - state_change) * 1000 >= $5)
-                AND ($6::bool IS NULL OR CASE WHEN $6 THEN state LIKE 'idle in transaction%' ELSE state = 'active' END))
-         SELECT /* headroom */ pg_catalog.{function}(pid) FROM meant"
-    );
     let statement = ending.statement_start_us.or_else(|| before.as_ref().and_then(|before| before.statement_start_us));
-    let sent: Result<Option<bool>, sqlx::Error> = sqlx::query_scalar(AssertSqlSafe(sql))
-        .bind(ending.key.pid)
-        .bind(ending.key.backend_start_us)
-        .bind(ending.act == SessionAct::Cancel)
-        // Only the statement that was looked at is cancelled, never the one that follows it.
-        .bind(statement.filter(|_| ending.act == SessionAct::Cancel))
-        .bind(ending.only_while.map(|standing| standing.for_ms))
-        .bind(ending.only_while.map(|standing| standing.idle_in_transaction))
-        .fetch_optional(&mut *connection)
-        .await;
+    let sent = send(connection, ending, statement).await;
     match (sent, before) {
         (Ok(Some(true)), Some(before)) => Ok(before),
         (Ok(_), _) => {
@@ -343,6 +318,37 @@ async fn signal(connection: &mut PgConnection, ending: &Ending) -> Result<Found,
             Err(ActionError::NotVerified(format!("the signal to session {pid} may have been sent, then: {what}")))
         }
     }
+}
+
+/// Signals the backend that is the session, is in the state and, for a cancel, at the statement that is meant. None: there is
+/// no such one; nothing was sent.
+async fn send(connection: &mut PgConnection, ending: &Ending, statement: Option<i64>) -> sqlx::Result<Option<bool>> {
+    let function = match ending.act {
+        SessionAct::Cancel => "pg_cancel_backend",
+        SessionAct::Terminate => "pg_terminate_backend",
+    };
+    // MATERIALIZED: the signal is sent for what was read, not for what a second look would find.
+    let sql = format!(
+        "WITH meant AS MATERIALIZED (
+            SELECT /* headroom */ pid FROM pg_catalog.pg_stat_activity
+            WHERE pid = $1 AND {BACKEND_START_US} = $2 AND backend_type = 'client backend'
+                AND pid <> pg_catalog.pg_backend_pid() AND NOT coalesce({OWN}, false)
+                AND ($3::bool IS FALSE OR state IN ('active', 'fastpath function call'))
+                AND ($4::int8 IS NULL OR {QUERY_START_US} = $4)
+                AND ($5::float8 IS NULL OR extract(epoch FROM clock_timestamp() - state_change) * 1000 >= $5)
+                AND ($6::bool IS NULL OR CASE WHEN $6 THEN state LIKE 'idle in transaction%' ELSE state = 'active' END))
+         SELECT /* headroom */ pg_catalog.{function}(pid) FROM meant"
+    );
+    sqlx::query_scalar(AssertSqlSafe(sql))
+        .bind(ending.key.pid)
+        .bind(ending.key.backend_start_us)
+        .bind(ending.act == SessionAct::Cancel)
+        // Only the statement that was looked at is cancelled, never the one that follows it.
+        .bind(statement.filter(|_| ending.act == SessionAct::Cancel))
+        .bind(ending.only_while.map(|standing| standing.for_ms))
+        .bind(ending.only_while.map(|standing| standing.idle_in_transaction))
+        .fetch_optional(connection)
+        .await
 }
 
 /// Ends a session or its statement, with audit row and event. Failures that are `recorded` have their row.
@@ -404,4 +410,67 @@ async fn role(connection: &mut PgConnection) -> Result<String, ActionError> {
         .await
         .map_err(|error| unreachable(&error))?;
     Ok(quote_identifier(&role))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use headroom_sandbox::test;
+    use sqlx::Connection;
+
+    /// What changed after the look at a session is seen by the statement that signals, without a second look.
+    #[tokio::test]
+    async fn the_statement_that_signals_checks_by_itself_who_is_meant() {
+        test::on_each_postgres(|database| async move {
+            let mut admin = database.connect().await.unwrap();
+            let mut idle = database.connect().await.unwrap();
+            let own: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut admin).await.unwrap();
+            let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut idle).await.unwrap();
+            let found = find(&mut admin, pid).await.unwrap().unwrap();
+            let key = SessionKey { pid, backend_start_us: found.backend_start_us.unwrap() };
+            let end = Ending { key, act: SessionAct::Terminate, statement_start_us: None, only_while: None };
+            let standing = |idle_in_transaction, for_ms| Some(Standing { idle_in_transaction, for_ms });
+            let start = key.backend_start_us;
+            let another = SessionKey { backend_start_us: start + 1, ..key };
+            let itself = find(&mut admin, own).await.unwrap().unwrap();
+            let itself = SessionKey { pid: own, backend_start_us: itself.backend_start_us.unwrap() };
+            for (who, wrong) in [
+                ("a process id that was used again", Ending { key: another, ..end }),
+                ("the session that asks", Ending { key: itself, ..end }),
+                ("no statement to cancel", Ending { act: SessionAct::Cancel, ..end }),
+                ("not in a transaction", Ending { only_while: standing(true, 0.0), ..end }),
+                ("not active", Ending { only_while: standing(false, 0.0), ..end }),
+            ] {
+                assert_eq!(send(&mut admin, &wrong, None).await.unwrap(), None, "{who}");
+            }
+            sqlx::raw_sql("BEGIN").execute(&mut idle).await.unwrap();
+            let not_so_long = Ending { only_while: standing(true, 3_600_000.0), ..end };
+            assert_eq!(send(&mut admin, &not_so_long, None).await.unwrap(), None, "not for so long");
+            idle.ping().await.unwrap();
+            let exact = Ending { only_while: standing(true, 0.0), ..end };
+            assert_eq!(send(&mut admin, &exact, None).await.unwrap(), Some(true));
+            assert!(idle.ping().await.is_err());
+
+            let mut busy = database.connect().await.unwrap();
+            let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut busy).await.unwrap();
+            let sleeping = tokio::spawn(async move { sqlx::query("SELECT pg_sleep(60)").execute(&mut busy).await });
+            let begun = Instant::now();
+            let found = loop {
+                let found = find(&mut admin, pid).await.unwrap().unwrap();
+                if found.wait.as_deref() == Some("Timeout: PgSleep") {
+                    break found;
+                }
+                assert!(begun.elapsed() < GRACE * 4, "it never slept: {found:?}");
+                sleep(LOOK_EVERY).await;
+            };
+            let key = SessionKey { pid, backend_start_us: found.backend_start_us.unwrap() };
+            let cancel = Ending { key, act: SessionAct::Cancel, ..end };
+            let statement = found.statement_start_us.unwrap();
+            assert_eq!(send(&mut admin, &cancel, Some(statement - 1)).await.unwrap(), None, "another statement");
+            assert_eq!(send(&mut admin, &cancel, Some(statement)).await.unwrap(), Some(true));
+            let stopped = sleeping.await.unwrap().unwrap_err();
+            assert_eq!(code(&stopped).as_deref(), Some("57014"));
+        })
+        .await;
+    }
 }
