@@ -168,10 +168,13 @@ async fn a_begin_that_was_cancelled_half_way_is_not_inherited() {
 async fn a_storm_of_cancelled_acquires_and_begins_leaves_nothing_behind() {
     let database = database().await.unwrap();
     let target = target(&database.url(), None, PoolProfile { interactive_max: 4, ..PoolProfile::default() });
-    let inherited = Arc::new(AtomicU64::new(0));
+    // Opened before: a session takes more waits to open than a worker gets.
+    let ready = futures::future::try_join_all((0..4).map(|_| target.pools.acquire(Lane::Interactive))).await.unwrap();
+    drop(ready);
+    let (inherited, begun) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let mut storm = tokio::task::JoinSet::new();
     for worker in 0..8_u64 {
-        let (target, inherited) = (Arc::clone(&target), Arc::clone(&inherited));
+        let (target, inherited, begun) = (Arc::clone(&target), Arc::clone(&inherited), Arc::clone(&begun));
         storm.spawn(async move {
             for round in 0..250 {
                 let work = async {
@@ -179,6 +182,7 @@ async fn a_storm_of_cancelled_acquires_and_begins_leaves_nothing_behind() {
                     // Left open, it would end with the next one's: the end of the storm does not tell.
                     inherited.fetch_add(u64::from(!is_clean(&mut lease).await), Relaxed);
                     let mut transaction = lease.begin().await.unwrap();
+                    begun.fetch_add(1, Relaxed);
                     sqlx::query("SELECT 1").execute(&mut *transaction).await.unwrap();
                 };
                 // Cut at a different point each time: in the queue, between the messages of BEGIN, in the statement.
@@ -188,6 +192,7 @@ async fn a_storm_of_cancelled_acquires_and_begins_leaves_nothing_behind() {
     }
     storm.join_all().await;
     assert_eq!(inherited.load(Relaxed), 0, "transactions that the next caller got");
+    assert!(begun.load(Relaxed) > 0, "the storm never came as far as a transaction");
     eventually("all come back clean", async || {
         let snapshot = lane(&target.pools, Lane::Interactive);
         snapshot.in_use == 0 && snapshot.waiting == 0 && sessions(&database, "idle in transaction%").await == 0
