@@ -25,7 +25,7 @@ before(async () => {
   bare = await serve({ ...site, demo }, "missing", { config: `[[targets]]\nid = "bare"\ndatabase_url = "${demo.postgresUrl}"\n` });
   await until("the console knows what it cannot read", async () => {
     const { data } = await (await fetch(`${bare.url}/api/v1/targets`)).json();
-    return data[0].limitations.length > 0;
+    return ["pg_stat_statements", "GRANT"].every((words) => data[0].limitations.some(({ remedy }) => remedy.includes(words)));
   }, { within: 60_000 });
 });
 

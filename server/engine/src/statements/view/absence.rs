@@ -24,7 +24,10 @@ impl Console {
     pub(super) fn statement_notes(&self, target: &TargetId) -> Vec<StatementsAbsence> {
         let latest = self.latest(target);
         let limitations = latest.as_ref().map_or(&[][..], |update| &update.target.limitations);
-        limitations.iter().filter(|one| is_about_statements(one)).map(told).collect()
+        let mut about: Vec<&Limitation> = limitations.iter().filter(|one| is_about_statements(one)).collect();
+        // Without the extension no grant helps.
+        about.sort_by_key(|limitation| !limitation.remedy.contains("pg_stat_statements"));
+        about.into_iter().map(told).collect()
     }
 
     /// Why a range holds nothing.
