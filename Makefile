@@ -36,7 +36,7 @@ dev: build ## like run; rebuilds and restarts when a file changes
 .PHONY: bench
 bench: release ## cost of watching, cache against its peers: docs/benchmarks.md (ARGS="--quick")
 	@scripts/setup --bench
-	$(STEP) "history example"   cargo build --release --package headroom-engine --example history_speed
+	$(STEP) "examples"          cargo build --release --package headroom-engine --example history_speed --example index_advice --example pool
 	$(STEP) "benchmarks"        node end2end/bench/run.mjs $(ARGS)
 
 .PHONY: release

@@ -134,7 +134,11 @@ async function exporter(run, demo, { everyMs, statements }) {
   }
 }
 
-const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+/** Of the values that are known; null where none is. */
+function mean(values) {
+  const known = values.filter((value) => value !== null);
+  return known.length > 0 ? known.reduce((sum, value) => sum + value, 0) / known.length : null;
+}
 const together = (rounds) => Object.fromEntries(Object.keys(rounds[0]).map((key) => [key, mean(rounds.map((round) => round[key]))]));
 
 export async function measure(run) {
@@ -177,6 +181,6 @@ In brackets: Headroom's figure divided by this one. PostgreSQL ${postgres} of th
 ${figure(ours.seconds)} s each after its start, mean of ${rounds}; figures of the kernel (/proc), by 1/${TICKS} s. Headroom samples every 5 s, looks at what sessions
 wait for every second, reads statements, tables and locks, keeps their history, scores and serves pages; the exporter answers ${figure(rows[1].series)}
 series a scrape (${figure(rows.at(-1).series)} with statements) and keeps nothing: what Prometheus needs to store and compute comes on top. Headroom's own
-figure of its load on the target, \`self.target_load\`: ${figure(ours.ownFigurePercent)} %.
+figure of its load on the target, \`self.target_load\`: ${ours.ownFigurePercent === null ? "not known" : `${figure(ours.ownFigurePercent)} %`}.
 `;
 }

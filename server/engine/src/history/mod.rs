@@ -348,12 +348,14 @@ impl History {
     }
 }
 
-/// The finest step that tells all the store knows of a range from its start on: minutes, unless a whole hour of it lies
-/// before them. For less than an hour, all minutes of the range would be too much to give up.
+/// The finest step that tells what the store knows of a range from its start on: minutes, unless an hour or more of it lies
+/// before them. For less, all minutes of the range would be too much to give up.
 fn finest_stored(start: &HistoryStart, from: Timestamp) -> i64 {
-    let first_whole_hour = from.plus_millis(HOUR_MS - 1).floor_to(HOUR_MS);
-    match (start.minutes.map(|minute| minute.floor_to(HOUR_MS)), start.hours) {
-        (Some(minutes), Some(hours)) if hours < minutes && first_whole_hour < minutes => HOUR_MS,
+    match (start.minutes, start.hours) {
+        // An hour's row is dated to its beginning, also where the first measurement came later.
+        (Some(minutes), Some(hours)) if hours < minutes.floor_to(HOUR_MS) && from.plus_millis(HOUR_MS) <= minutes => {
+            HOUR_MS
+        }
         (None, Some(_)) => HOUR_MS,
         _ => MINUTE_MS,
     }

@@ -144,6 +144,8 @@ async fn a_part_of_an_hour_before_the_minutes_does_not_cost_the_minutes() {
     bench.history.flush(true).await.unwrap();
     assert_eq!(bench.series(MetricId::Connections, -15..45).await.step_ms, MINUTE_MS);
     assert_eq!(bench.series(MetricId::Connections, -60..45).await.step_ms, HOUR_MS, "an hour lies before the minutes");
+    assert_eq!(bench.series(MetricId::Connections, -55..45).await.step_ms, HOUR_MS, "just an hour");
+    assert_eq!(bench.series(MetricId::Connections, -54..45).await.step_ms, MINUTE_MS, "not quite");
 }
 
 #[tokio::test]

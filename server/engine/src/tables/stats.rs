@@ -37,7 +37,8 @@ SELECT /* headroom */ * FROM (
         i.hits::float8 AS hits, i.evictions::float8 AS evictions,
         CASE WHEN t.timed OR i.read_time > 0 THEN i.read_time END AS read_ms,
         CASE WHEN t.timed OR i.write_time > 0 THEN i.write_time END AS write_ms
-    FROM pg_stat_io i, LATERAL to_jsonb(i) j, (SELECT current_setting('track_io_timing')::bool AS timed) t) f
+    FROM pg_stat_io i, LATERAL to_jsonb(i) j,
+        LATERAL (SELECT current_setting(CASE i.object WHEN 'wal' THEN 'track_wal_io_timing' ELSE 'track_io_timing' END)::bool AS timed) t) f
 WHERE coalesce(f.read_bytes, 0) + coalesce(f.written_bytes, 0) + coalesce(f.extended_bytes, 0) + coalesce(f.hits, 0) > 0
 ORDER BY coalesce(f.read_bytes, 0) + coalesce(f.written_bytes, 0) + coalesce(f.extended_bytes, 0) DESC, backend, object, context
 LIMIT 50";
