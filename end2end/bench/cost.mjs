@@ -84,7 +84,7 @@ async function phase(run, demo, child, { each, everyMs }) {
   await sleep(SETTLE_MS);
   const done = watchBackends(demo, role);
   const [cpu0, t0] = [ticks(child.pid), performance.now()];
-  const until = t0 + (run.quick ? 3_000 : 120_000);
+  const until = t0 + (run.quick ? 3_000 : 60_000);
   while (performance.now() < until) {
     await each?.();
     await sleep(Math.max(0, Math.min(everyMs ?? 1_000, until - performance.now())));

@@ -7,7 +7,7 @@
 // --section measures one section that stands by itself and puts it into docs/benchmarks.md, whose other parts are kept.
 // --quick takes two minutes and proves only that everything works; it and --only write to target/bench/ and leave docs/ alone.
 // HEADROOM_BIN: another binary than the release build. Needs redis-server; peers that are missing are left out and named.
-// Bounded: about 50 minutes once everything is built.
+// Bounded: about 40 minutes once everything is built.
 
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
