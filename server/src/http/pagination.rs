@@ -87,6 +87,12 @@ pub fn page_of<T, R: Serialize>(uri: &Uri, page: Page, all: Vec<T>, row: impl Fn
 
 /// An offset-paginated list with its headers.
 pub fn paged<T: Serialize>(uri: &Uri, page: Page, total: u64, rows: Vec<T>) -> Response {
+    let (pagination, headers) = place_of(uri, page, total);
+    (headers, Json(Envelope { pagination: Some(pagination), ..Envelope::new(rows) })).into_response()
+}
+
+/// Where a page stands in its list, also as headers: for answers that are no JSON.
+pub fn place_of(uri: &Uri, page: Page, total: u64) -> (Pagination, HeaderMap) {
     let pagination = Pagination::new(page.number, u64::from(page.limit), total);
     let last = pagination.pages.max(1);
     let mut links = vec![("first", 1)];
@@ -107,7 +113,7 @@ pub fn paged<T: Serialize>(uri: &Uri, page: Page, total: u64, rows: Vec<T>) -> R
     ] {
         headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
     }
-    (headers, Json(Envelope { pagination: Some(pagination), ..Envelope::new(rows) })).into_response()
+    (pagination, headers)
 }
 
 /// A keyset-paginated list with its headers; `next` is the cursor of the following page.

@@ -155,7 +155,7 @@ fn Loaded(target: String, list: StatementList, open: Option<(String, Result<View
                 <p>{move || head.get()}</p>
             </div>
             <div class="push flow">
-                <a class="btn" href=csv rel="external" download="">
+                <a class="btn" href=csv rel="external" download="" title="As a table, at most 300 statements">
                     <Glyph icon=Icon::Download small=true/>
                     "CSV"
                 </a>

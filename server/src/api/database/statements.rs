@@ -7,13 +7,13 @@ use crate::{
         csv,
         error::{Kind, WebError},
         extract::{Params, Segment, choose},
-        pagination::{Page, PageQuery, paged},
+        pagination::{Page, PageQuery, paged, place_of},
     },
     web::Web,
 };
 use axum::{
     extract::{OriginalUri, State},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use headroom_model::{
     api::{Envelope, FieldError},
@@ -84,7 +84,7 @@ async fn list_of(
     web: &Web,
     query: &StatementsQuery,
     usual: StatementAsk,
-    limit: Option<u32>,
+    usual_limit: Option<u32>,
 ) -> Result<(StatementList, Page), WebError> {
     let now = web.console.clock.now();
     let mut errors = Vec::new();
@@ -106,6 +106,7 @@ async fn list_of(
     let range = range_of(query.from.as_deref(), query.to.as_deref(), query.duration, now);
     let range = range.map_err(|error| errors.push(error)).ok();
     let page = PageQuery { page: query.page, limit: query.limit }.check()?;
+    let page = Page { limit: usual_limit.filter(|_| query.limit.is_none()).unwrap_or(page.limit), ..page };
     let Some(range) = range.filter(|_| errors.is_empty()) else { return Err(WebError::invalid(errors)) };
     let target = choose(web, query.target.as_deref())?;
     let filter = StatementFilter {
@@ -120,7 +121,7 @@ async fn list_of(
         sort: sort.unwrap_or(usual.sort),
         reversed,
         page: u32::try_from(page.number).unwrap_or(u32::MAX),
-        limit: limit.unwrap_or(page.limit),
+        limit: page.limit,
     };
     Ok((web.console.statements(&target, range, &ask).await?, page))
 }
@@ -163,12 +164,18 @@ pub async fn slow(
 
 /// Statements as CSV
 ///
-/// The same as a table for spreadsheets, at most 300 statements a page. Percentiles are estimates; what is not known is an
-/// empty field.
+/// The same as a table for spreadsheets, 300 statements a page where no limit is named; `Link` and `X-Total-Count` say what
+/// comes after. Percentiles are estimates; what is not known is an empty field.
 #[utoipa::path(get, path = "/api/v1/database/statements.csv", tag = "Database", params(StatementsQuery), responses((status = 200, content_type = "text/csv", body = String, description = "Comma-separated, with a head.")))]
-pub async fn table(State(web): State<Web>, Params(query): Params<StatementsQuery>) -> Result<Response, WebError> {
-    let (list, _) = list_of(&web, &query, StatementAsk::default(), Some(MAX_ROWS)).await?;
-    Ok(csv::file(&format!("statements-{}-{}.csv", list.target, list.range.from.0), rows(&list.rows)))
+pub async fn table(
+    State(web): State<Web>,
+    OriginalUri(uri): OriginalUri,
+    Params(query): Params<StatementsQuery>,
+) -> Result<Response, WebError> {
+    let (list, page) = list_of(&web, &query, StatementAsk::default(), Some(MAX_ROWS)).await?;
+    let (_, headers) = place_of(&uri, page, list.found);
+    let name = format!("statements-{}-{}.csv", list.target, list.range.from.0);
+    Ok((headers, csv::file(&name, rows(&list.rows))).into_response())
 }
 
 fn rows(rows: &[StatementRow]) -> String {

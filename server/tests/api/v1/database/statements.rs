@@ -39,6 +39,8 @@ async fn statements_are_listed_filtered_and_told_one_by_one() {
 
     let table = harness.get(&format!("{STATEMENTS}.csv?text=pg_sleep%20slowly")).await;
     assert_eq!(table.headers()["content-type"], "text/csv; charset=utf-8");
+    assert_eq!(table.headers()["x-total-count"], "1");
+    assert_eq!(table.headers()["x-per-page"], "300");
     let table = table.text().await.unwrap();
     let lines: Vec<&str> = table.lines().collect();
     assert!(lines.len() == 2 && lines[0].starts_with("query_id,text,kind"), "{table}");
