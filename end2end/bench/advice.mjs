@@ -26,7 +26,7 @@ export function section(found) {
   const after = sum(found.statements, "costAfter");
   const steps = found.steps.map(
     (step) =>
-      `| \`${step.index}\` ${step.keys} | ${step.proven ? "planner" : "estimate"} | ${exact(step.costBefore)} | ${exact(step.costAfter)} | ${(100 * step.promisedSaving).toFixed(1)} % | ${mib(step.sizeEstimated)} / ${step.size ? mib(step.size) : "–"} | ${ms(step.buildEstimatedMs)} / ${ms(step.buildMs)} |`,
+      `| \`${step.index}\` ${step.keys} | ${step.round} | ${step.proven ? "planner" : "estimate"} | ${exact(step.costBefore)} | ${exact(step.costAfter)} | ${(100 * step.promisedSaving).toFixed(1)} % | ${mib(step.sizeEstimated)} / ${step.size ? mib(step.size) : "–"} | ${ms(step.buildEstimatedMs)} / ${ms(step.buildMs)} |`,
   );
   const statements = found.statements.map(
     (it) => `| \`${it.sql.replaceAll("|", "\\|")}\` | ${it.times} | ${exact(it.costBefore)} | ${exact(it.costAfter)} | ${ms(it.meanBeforeMs)} | ${ms(it.meanAfterMs)} |`,
@@ -34,12 +34,12 @@ export function section(found) {
   return `## Index advice
 
 \`server/engine/examples/index_advice.rs\`: ${found.statements.length} statements over five tables (${exact(found.rows)} orders) without any index beside the primary keys, on
-PostgreSQL ${found.postgres} ${found.hypopg ? "with" : "without"} hypopg. Every suggestion of the first round was created through the console, one after another, and all statements
-were explained anew after each. Planner cost of a round of the workload: **${exact(before)} before, ${exact(after)} after** (${(100 * (1 - after / before)).toFixed(1)} % less). A second round suggested
-${found.leftAfterwards} more; ${found.rejected} candidates of the first were rejected with their reason.
+PostgreSQL ${found.postgres} ${found.hypopg ? "with" : "without"} hypopg. Every suggestion was created through the console, one after another, round after round until none was left, and all statements
+were explained anew after each. Planner cost of a round of the workload: **${exact(before)} before, ${exact(after)} after** (${(100 * (1 - after / before)).toFixed(1)} % less). After ${found.rounds} rounds
+${found.leftAfterwards} were left; the last one rejected ${found.rejected} candidates with their reason.
 
-| Index | Proof | Cost of a round before | after | Saving promised on its statements | Size, estimated / real | Build, estimated / real |
-|---|---|--:|--:|--:|--:|--:|
+| Index | Round | Proof | Cost of a round before | after | Saving promised on its statements | Size, estimated / real | Build, estimated / real |
+|---|--:|---|--:|--:|--:|--:|--:|
 ${steps.join("\n")}
 
 | Statement | Times a round | Cost before | after | Mean before | after |
