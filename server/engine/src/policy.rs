@@ -3,11 +3,12 @@
 //! It acts on what every sample shows, through the same action as the button: identity and state are checked again in the
 //! statement that signals, the end is verified, and audit and timeline name the policy. It touches only what its lists
 //! allow, never a console's own session, and so many a minute at most; with `dry_run` it says what it would have done and
-//! does nothing. An act that failed is tried again with the next look, then after ever more of them, five times in all;
-//! each outcome goes into the audit once.
+//! does nothing. An act that failed is tried again with the next look, then after ever more of them, five times in all; each
+//! signal goes into the audit, and each refusal once. A session is ended for its statement only once a cancel of it was seen
+//! not to help.
 
 use crate::{
-    actions::{self, ActionError, Ending, FailureKind, Request, Standing},
+    actions::{self, Ending, Request, Signal, Standing, Unended},
     collect::{Observation, Session},
     console::Console,
     spine::slot::Slot,
@@ -109,22 +110,37 @@ struct Attempts {
     pause: u32,
     /// It is dealt with.
     is_done: bool,
-    /// Failures that are on record.
-    recorded: Vec<(SessionAct, FailureKind)>,
+    /// Failures that are on record, in their words. Two an attempt at most.
+    recorded: Vec<(SessionAct, String)>,
 }
 
 impl Attempts {
+    /// Another look sees it.
+    fn look(&mut self) {
+        self.pause = self.pause.saturating_sub(1);
+    }
+
     fn is_due(&self) -> bool {
         !self.is_done && self.pause == 0 && self.made < MOST_ATTEMPTS
     }
 
-    fn is_last(&self) -> bool {
-        self.made >= MOST_ATTEMPTS
+    fn begin(&mut self) {
+        self.made += 1;
     }
 
-    /// The next look, then every second, fourth, eighth one.
-    fn failed(&mut self) {
-        self.pause = 1 << (self.made - 1);
+    /// How an attempt ended, in words. After a failure the next one is due at the next look, then two, four, eight later.
+    fn end(&mut self, done: Result<String, Unended>) -> String {
+        match done {
+            Ok(outcome) => {
+                self.is_done = true;
+                outcome
+            }
+            Err(unended) if self.made >= MOST_ATTEMPTS => format!("{}; given up", unended.error),
+            Err(unended) => {
+                self.pause = 1 << self.made.saturating_sub(1);
+                unended.error.to_string()
+            }
+        }
     }
 }
 
@@ -197,9 +213,7 @@ impl Enforcer {
         let mut cases = cases(rules, observation, self.slot.target.database());
         let standing: BTreeSet<Name> = cases.iter().map(Case::name).collect();
         self.attempts.retain(|name, _| standing.contains(name));
-        for attempts in self.attempts.values_mut() {
-            attempts.pause = attempts.pause.saturating_sub(1);
-        }
+        self.attempts.values_mut().for_each(Attempts::look);
         // Whoever cannot be ended must not use up what a minute allows for the others.
         cases.sort_by_key(|case| self.attempts.get(&case.name()).map_or(0, |attempts| attempts.made));
         for case in cases {
@@ -214,20 +228,12 @@ impl Enforcer {
             let Some(console) = self.console.upgrade() else { return };
             self.recent.push_back(Instant::now());
             let attempts = self.attempts.entry(case.name()).or_default();
-            attempts.made += 1;
+            attempts.begin();
             let done = match rules.dry_run {
                 true => Ok(tell(&console, &self.slot.target.id, &case)),
                 false => end(&console, &self.slot.target.id, &case, attempts).await,
             };
-            attempts.is_done = done.is_ok();
-            let outcome = match done {
-                Ok(outcome) => outcome,
-                Err(error) if attempts.is_last() => format!("{error}; given up"),
-                Err(error) => {
-                    attempts.failed();
-                    error.to_string()
-                }
-            };
+            let outcome = attempts.end(done);
             self.slot.policy.note(AutoTerminateAct {
                 at: console.clock.now(),
                 key: case.session.key,
@@ -258,22 +264,25 @@ fn tell(console: &Console, target: &TargetId, case: &Case) -> String {
 }
 
 /// A session idle in its transaction is ended; a statement is cancelled, and its session ended where that did not help.
+/// After a cancel of which nobody knows, the next attempt cancels again.
 async fn end(
     console: &Arc<Console>,
     target: &TargetId,
     case: &Case,
     attempts: &mut Attempts,
-) -> Result<String, ActionError> {
+) -> Result<String, Unended> {
     let request = Request {
         actor: Actor { name: ACTOR.to_owned(), role: Role::Operator, proof: Proof::Loopback },
         origin: None,
         reason: Some(case.reason()),
     };
     let mut end = async |act| {
-        let of_act = attempts.recorded.iter().filter(|(recorded, _)| *recorded == act).map(|(_, kind)| *kind);
+        let of_act = attempts.recorded.iter().filter(|(recorded, _)| *recorded == act).map(|(_, words)| words.clone());
         let done = actions::end_again(console, target, case.ending(act), &request, of_act.collect()).await;
-        if let Err(error) = &done {
-            let failure = (act, error.kind());
+        if let Err(unended) = &done
+            && unended.is_recorded
+        {
+            let failure = (act, unended.error.to_string());
             if !attempts.recorded.contains(&failure) {
                 attempts.recorded.push(failure);
             }
@@ -284,17 +293,22 @@ async fn end(
         end(SessionAct::Terminate).await
     } else {
         match end(SessionAct::Cancel).await {
-            Err(ActionError::NotVerified(_)) => end(SessionAct::Terminate).await,
+            Err(unended) if did_not_help(&unended) => end(SessionAct::Terminate).await,
             done => done,
         }
     };
     done.map(|outcome| outcome.effect)
 }
 
+/// Whether the statement was seen to go on for the whole grace period after its cancel.
+fn did_not_help(cancel: &Unended) -> bool {
+    cancel.signal == Signal::Outlived
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::ServerFacts;
+    use crate::{actions::ActionError, collect::ServerFacts};
     use headroom_model::Sample;
 
     const NOW: Timestamp = Timestamp(1_795_098_728_250);
@@ -360,14 +374,34 @@ mod tests {
     fn what_failed_is_tried_with_the_next_look_and_then_ever_later() {
         let mut attempts = Attempts::default();
         let mut tried_at = Vec::new();
+        let mut said = Vec::new();
         for look in 0..100 {
-            attempts.pause = attempts.pause.saturating_sub(1);
+            attempts.look();
             if attempts.is_due() {
                 tried_at.push(look);
-                attempts.made += 1;
-                attempts.failed();
+                attempts.begin();
+                let refused = ActionError::Refused("no".into());
+                said.push(attempts.end(Err(Unended { error: refused, signal: Signal::NotSent, is_recorded: true })));
             }
         }
         assert_eq!(tried_at, [0, 1, 3, 7, 15]);
+        assert_eq!(said, ["no", "no", "no", "no", "no; given up"]);
+    }
+
+    #[test]
+    fn a_session_is_ended_only_after_a_cancel_that_was_seen_not_to_help() {
+        for (signal, escalates) in [(Signal::NotSent, false), (Signal::MayBeSent, false), (Signal::Outlived, true)] {
+            let error = ActionError::NotVerified("the signal may have been sent".into());
+            assert_eq!(did_not_help(&Unended { error, signal, is_recorded: true }), escalates, "{signal:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_done_is_not_tried_again() {
+        let mut attempts = Attempts::default();
+        attempts.begin();
+        assert_eq!(attempts.end(Ok("ended".into())), "ended");
+        attempts.look();
+        assert!(!attempts.is_due());
     }
 }

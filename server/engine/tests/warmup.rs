@@ -384,7 +384,7 @@ async fn it_waits_while_readers_have_every_connection_to_the_replica() {
     let prices = dataset("prices", Some(WarmupClass::Critical));
     let mut config = config(primary.url("shop"), None, vec![prices], WarmupSettings::default());
     config.targets[0].pool = PoolProfile { data_max: 1, ..PoolProfile::default() };
-    let max_lag = Duration::from_secs(1);
+    let max_lag = Duration::from_secs(5);
     config.targets[0].replica = Some(ReplicaConfig { url: replica.url("shop"), max_lag });
     let console = start(config, store::open("sqlite::memory:").await.unwrap(), Clock::system()).await;
     console.datasets.settled(&id()).await;

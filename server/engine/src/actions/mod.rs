@@ -8,6 +8,7 @@ mod sessions;
 mod statements;
 
 pub use sessions::{Ending, Standing};
+pub(crate) use sessions::{Signal, Unended};
 
 use crate::{
     advisor,
@@ -31,10 +32,7 @@ use headroom_model::{
     warmup::{WarmupPreview, WarmupStrategy},
 };
 use reset::Reset;
-use std::{
-    mem::{Discriminant, discriminant},
-    sync::Arc,
-};
+use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 /// Who asks for an action, from where, and why.
@@ -72,7 +70,7 @@ pub enum ActionError {
     /// Another does it already.
     #[error("{0}")]
     Conflict(String),
-    /// It was done, but the check afterwards did not find the effect.
+    /// It was done, or may have been, but the check afterwards did not find the effect.
     #[error("not verified: {0}")]
     NotVerified(String),
     /// The supervisor of long actions takes no more.
@@ -81,16 +79,6 @@ pub enum ActionError {
     /// The state store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// A sort of failure, whatever its words.
-pub(crate) type FailureKind = Discriminant<ActionError>;
-
-impl ActionError {
-    /// What sort it is.
-    pub(crate) fn kind(&self) -> FailureKind {
-        discriminant(self)
-    }
 }
 
 /// What a statistics reset would do.
@@ -216,7 +204,7 @@ pub async fn preview_ending(
 }
 
 /// Cancels a statement or ends a session: identity, signal, verification, audit, event. Runs to its end like [`reset`],
-/// within about twenty seconds.
+/// within about twenty-five seconds.
 ///
 /// # Errors
 /// As [`preview_ending`]; or a right is missing, or the session was signalled and is still there. All but an unknown target
@@ -227,24 +215,29 @@ pub async fn end(
     ending: Ending,
     request: &Request,
 ) -> Result<ActionOutcome, ActionError> {
-    end_again(console, target, ending, request, Vec::new()).await
+    end_again(console, target, ending, request, Vec::new()).await.map_err(|unended| unended.error)
 }
 
-/// As [`end`], of what may have been tried before: failures that are `recorded` do not go into the audit again.
+/// As [`end`], of what may have been tried before: failures in words that are `recorded` do not go into the audit again,
+/// unless a signal may have been sent.
 pub(crate) async fn end_again(
     console: &Arc<Console>,
     target: &TargetId,
     ending: Ending,
     request: &Request,
-    recorded: Vec<FailureKind>,
-) -> Result<ActionOutcome, ActionError> {
+    recorded: Vec<String>,
+) -> Result<ActionOutcome, Unended> {
     let (context, target, request) = (console.clone(), target.clone(), request.clone());
     let task = console.spawn_action(async move { sessions::run(&context, &target, ending, request, &recorded).await });
-    ended(task).await
+    task.await.unwrap_or_else(|_| Err(Unended::new(failed(), Signal::MayBeSent)))
 }
 
 async fn ended(task: JoinHandle<Result<ActionOutcome, ActionError>>) -> Result<ActionOutcome, ActionError> {
-    task.await.unwrap_or_else(|_| Err(ActionError::NotVerified("the console failed while it acted".to_owned())))
+    task.await.unwrap_or_else(|_| Err(failed()))
+}
+
+fn failed() -> ActionError {
+    ActionError::NotVerified("the console failed while it acted".to_owned())
 }
 
 /// What a warmup of a target's cache would load.

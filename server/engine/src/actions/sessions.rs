@@ -2,10 +2,10 @@
 //!
 //! A process id is reused, so the backend's start is part of its name and is checked in the statement that signals, to the
 //! microsecond. Client sessions only: never a walsender, a vacuum, or a session of a console. What was signalled is looked at
-//! again until the statement or the session is gone.
+//! again until the statement or the session is gone. Where it is not, the failure says how far the signal came.
 
 use super::{
-    ActionError, FailureKind, Request,
+    ActionError, Request,
     ask::{bounded, code, lease, unreachable},
 };
 use crate::{
@@ -26,7 +26,7 @@ use headroom_model::{
     format,
 };
 use serde_json::json;
-use sqlx::{AssertSqlSafe, PgConnection, Row, error::DatabaseError, postgres::PgRow};
+use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 
@@ -55,6 +55,39 @@ pub struct Standing {
     pub idle_in_transaction: bool,
     /// For at least so long, in milliseconds.
     pub for_ms: f64,
+}
+
+/// How far the signal came, where the end was not seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// It was not sent.
+    NotSent,
+    /// It may have been sent; nobody saw what came of it.
+    MayBeSent,
+    /// It was sent, and what it was for was still there when the grace period had passed.
+    Outlived,
+}
+
+/// Why a session or its statement was not ended.
+#[derive(Debug)]
+pub(crate) struct Unended {
+    /// What the caller is told.
+    pub error: ActionError,
+    /// How far the signal came.
+    pub signal: Signal,
+    /// It has its row in the audit, this one or one in the same words.
+    pub is_recorded: bool,
+}
+
+impl Unended {
+    pub(super) fn new(error: ActionError, signal: Signal) -> Self {
+        Unended { error, signal, is_recorded: false }
+    }
+
+    /// Whether rows in these words stand for it too: none does for a signal that may have been sent.
+    fn has_row(&self, recorded: &[String]) -> bool {
+        self.signal == Signal::NotSent && recorded.contains(&self.error.to_string())
+    }
 }
 
 /// What the server says of a process.
@@ -229,45 +262,53 @@ fn effect(found: &Found, act: SessionAct, blocks: u64) -> String {
 }
 
 /// Signals and looks until it had its effect. Answers what was found, and who it was.
-async fn act(target: &Target, ending: &Ending) -> Result<(Found, String), ActionError> {
-    let began = Instant::now();
-    let (mut lease, before) = bounded(async {
-        let mut lease = lease(target).await?;
-        let before = signal(&mut lease, ending).await?;
-        Ok((lease, before))
-    })
-    .await?;
+async fn act(target: &Target, ending: &Ending) -> Result<(Found, String), Unended> {
     let pid = ending.key.pid;
+    let mut sent = Signal::NotSent;
+    let begun = bounded(async {
+        let mut lease = lease(target).await?;
+        let before = signal(&mut lease, ending, &mut sent).await?;
+        Ok((lease, before))
+    });
+    let (mut lease, before) = match begun.await {
+        Ok(begun) => begun,
+        Err(error) => return Err(unsignalled(error, sent, pid)),
+    };
+    // The grace period begins with the signal, however long the way there was.
+    let signalled = Instant::now();
     loop {
-        let now = bounded(find(&mut lease, pid)).await;
-        let now = now.map_err(|error| ActionError::NotVerified(format!("session {pid} was signalled, then: {error}")));
-        let Some(now) = now?.filter(|now| now.backend_start_us == Some(ending.key.backend_start_us)) else {
+        let now = bounded(find(&mut lease, pid)).await.map_err(|error| {
+            let error = ActionError::NotVerified(format!("session {pid} was signalled, then: {error}"));
+            Unended::new(error, Signal::MayBeSent)
+        })?;
+        let Some(now) = now.filter(|now| now.backend_start_us == Some(ending.key.backend_start_us)) else {
             let what = match ending.act {
                 SessionAct::Terminate => format!("session {pid} {} has ended", before.who()),
                 SessionAct::Cancel => format!("session {pid} {} has ended, and its statement with it", before.who()),
             };
-            return Ok((before, format!("{what}, after {}", spent(began))));
+            return Ok((before, format!("{what}, after {}", spent(signalled))));
         };
         let stopped = !now.is_active() || now.statement_start_us != before.statement_start_us;
         if ending.act == SessionAct::Cancel && stopped {
             let effect = format!(
                 "the statement of session {pid} {} was stopped after {}; the session is {}",
                 before.who(),
-                spent(began),
+                spent(signalled),
                 now.state
             );
             return Ok((before, effect));
         }
-        if began.elapsed() > GRACE {
+        if signalled.elapsed() > GRACE {
             let waits = now.wait.map_or_else(String::new, |wait| format!(", waiting for {wait}"));
             let what = match ending.act {
                 SessionAct::Cancel => "still runs its statement",
                 SessionAct::Terminate => "is still there",
             };
-            return Err(ActionError::NotVerified(format!(
+            let error = ActionError::NotVerified(format!(
                 "session {pid} {what} {} after the signal{waits}; it ends as soon as it looks for signals",
-                spent(began)
-            )));
+                spent(signalled)
+            ));
+            return Err(Unended::new(error, Signal::Outlived));
         }
         sleep(LOOK_EVERY).await;
     }
@@ -277,47 +318,77 @@ fn spent(began: Instant) -> String {
     format::duration_ms(began.elapsed().as_secs_f64() * 1000.0)
 }
 
-/// Sends the signal in the statement that checks who gets it.
-async fn signal(connection: &mut PgConnection, ending: &Ending) -> Result<Found, ActionError> {
+/// What went wrong on the way to the signal or while it was sent.
+fn unsignalled(error: ActionError, sent: Signal, pid: i32) -> Unended {
+    let error = match sent {
+        Signal::NotSent => error,
+        Signal::MayBeSent | Signal::Outlived => {
+            ActionError::NotVerified(format!("the signal to session {pid} may have been sent, then: {error}"))
+        }
+    };
+    Unended::new(error, sent)
+}
+
+/// Sends the signal in the statement that checks who gets it. `sent` is right also when this is abandoned half way.
+async fn signal(connection: &mut PgConnection, ending: &Ending, sent: &mut Signal) -> Result<Found, ActionError> {
     let before = find(connection, ending.key.pid).await?;
     if let Some(refusal) = refusal(connection, before.as_ref(), ending).await? {
         return Err(refusal);
     }
-    let statement = ending.statement_start_us.or_else(|| before.as_ref().and_then(|before| before.statement_start_us));
-    let sent = send(connection, ending, statement).await;
-    match (sent, before) {
-        (Ok(Some(true)), Some(before)) => Ok(before),
-        (Ok(_), _) => {
+    let Some(before) = before else { return Err(ActionError::Refused("the session is gone".to_owned())) };
+    deliver(connection, ending, &before, sent).await?;
+    Ok(before)
+}
+
+/// Signals who was found.
+async fn deliver(
+    connection: &mut PgConnection,
+    ending: &Ending,
+    before: &Found,
+    sent: &mut Signal,
+) -> Result<(), ActionError> {
+    let pid = ending.key.pid;
+    *sent = Signal::MayBeSent;
+    let error = match send(connection, ending, ending.statement_start_us.or(before.statement_start_us)).await {
+        Ok(Some(true)) => return Ok(()),
+        Ok(_) => {
+            *sent = Signal::NotSent;
             // It changed between the two looks, or was gone when the signal came.
-            let now = find(connection, ending.key.pid).await?;
-            let changed = || {
-                let pid = ending.key.pid;
-                ActionError::Refused(format!("session {pid} went on meanwhile; nothing was done"))
-            };
-            Err(refusal(connection, now.as_ref(), ending).await?.unwrap_or_else(changed))
+            let now = find(connection, pid).await?;
+            let changed = || ActionError::Refused(format!("session {pid} went on meanwhile; nothing was done"));
+            return Err(refusal(connection, now.as_ref(), ending).await?.unwrap_or_else(changed));
         }
-        (Err(error), before) if code(&error).as_deref() == Some("42501") => {
-            let role = role(connection).await?;
-            let pid = ending.key.pid;
-            Err(if before.is_some_and(|before| before.superuser) {
-                ActionError::Refused(format!(
-                    "session {pid} belongs to a superuser: only a superuser may end it, and no grant lets {role} do so; \
-                     nothing was done"
-                ))
-            } else {
-                ActionError::NotAllowed {
-                    what: format!("The role {role} may not signal sessions of other roles."),
-                    remedy: format!("GRANT pg_signal_backend TO {role};"),
-                }
-            })
-        }
-        // The server may have sent it before its answer was lost.
-        (Err(error), _) => {
-            let what = error.as_database_error().map_or("the connection to PostgreSQL broke", DatabaseError::message);
-            let pid = ending.key.pid;
-            Err(ActionError::NotVerified(format!("the signal to session {pid} may have been sent, then: {what}")))
-        }
+        Err(error) => error,
+    };
+    let Some((code, said)) = refused(&error) else {
+        let what = error.as_database_error().map_or("the connection to PostgreSQL broke", |error| error.message());
+        return Err(ActionError::Unreachable(what.to_owned()));
+    };
+    *sent = Signal::NotSent;
+    if code != "42501" {
+        let why = format!("PostgreSQL refused to signal session {pid}: {said} (SQLSTATE {code}); nothing was done");
+        return Err(ActionError::Refused(why));
     }
+    let role = role(connection).await?;
+    Err(if before.superuser {
+        ActionError::Refused(format!(
+            "session {pid} belongs to a superuser: only a superuser may end it, and no grant lets {role} do so; nothing was \
+             done"
+        ))
+    } else {
+        ActionError::NotAllowed {
+            what: format!("The role {role} may not signal sessions of other roles."),
+            remedy: format!("GRANT pg_signal_backend TO {role};"),
+        }
+    })
+}
+
+/// SQLSTATE and words of a server that refused to run the statement. None for what may as well have come after the signal:
+/// a connection that broke, here or behind a pooler, a statement that was stopped, a server that ran out of something.
+fn refused(error: &sqlx::Error) -> Option<(String, &str)> {
+    let code =
+        code(error).filter(|code| !["08", "53", "57", "58", "XX"].iter().any(|class| code.starts_with(class)))?;
+    Some((code, error.as_database_error()?.message()))
 }
 
 /// Signals the backend that is the session, is in the state and, for a cancel, at the statement that is meant. None: there is
@@ -351,17 +422,20 @@ async fn send(connection: &mut PgConnection, ending: &Ending, statement: Option<
         .await
 }
 
-/// Ends a session or its statement, with audit row and event. Failures that are `recorded` have their row.
+/// Ends a session or its statement, with audit row and event. A failure in words that are `recorded` has its row, unless a
+/// signal may have been sent: each of these gets its own.
 pub(super) async fn run(
     console: &Arc<Console>,
     target: &TargetId,
     ending: Ending,
     request: Request,
-    recorded: &[FailureKind],
-) -> Result<ActionOutcome, ActionError> {
-    let found = console.target(target).ok_or_else(|| ActionError::UnknownTarget(target.clone()))?;
+    recorded: &[String],
+) -> Result<ActionOutcome, Unended> {
+    let Some(found) = console.target(target) else {
+        return Err(Unended::new(ActionError::UnknownTarget(target.clone()), Signal::NotSent));
+    };
     let done = match act(&found, &ending).await {
-        Err(error) if recorded.contains(&error.kind()) => return Err(error),
+        Err(unended) if unended.has_row(recorded) => return Err(Unended { is_recorded: true, ..unended }),
         done => done,
     };
     let (verb, key) = (ending.act.as_str(), ending.key);
@@ -383,11 +457,14 @@ pub(super) async fn run(
         target: Some(target.clone()),
         parameters,
         reason: request.reason,
-        outcome: done.as_ref().map_or_else(ToString::to_string, |(_, effect)| effect.clone()),
+        outcome: done.as_ref().map_or_else(|unended| unended.error.to_string(), |(_, effect)| effect.clone()),
         succeeded: done.is_ok(),
     };
     let audit_id = console.store.add_audit(&audit).await;
-    let (_, effect) = done?;
+    let effect = match done {
+        Ok((_, effect)) => effect,
+        Err(unended) => return Err(Unended { is_recorded: audit_id.is_ok(), ..unended }),
+    };
     console.feed().mark_soon(NewEvent {
         at,
         target: Some(target.clone()),
@@ -400,7 +477,8 @@ pub(super) async fn run(
         detail: Some(effect.clone()),
         actor: Some(request.actor.name),
     });
-    Ok(ActionOutcome { audit_id: audit_id?, at, effect })
+    let audit_id = audit_id.map_err(|error| Unended::new(error.into(), Signal::MayBeSent))?;
+    Ok(ActionOutcome { audit_id, at, effect })
 }
 
 /// The console's role, quoted.
@@ -415,8 +493,10 @@ async fn role(connection: &mut PgConnection) -> Result<String, ActionError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use headroom_sandbox::test;
+    use headroom_sandbox::test::{self, TestDatabase};
     use sqlx::Connection;
+    use std::pin::pin;
+    use tokio::time::timeout;
 
     /// What changed after the look at a session is seen by the statement that signals, without a second look.
     #[tokio::test]
@@ -470,6 +550,78 @@ mod tests {
             assert_eq!(send(&mut admin, &cancel, Some(statement)).await.unwrap(), Some(true));
             let stopped = sleeping.await.unwrap().unwrap_err();
             assert_eq!(code(&stopped).as_deref(), Some("57014"));
+        })
+        .await;
+    }
+
+    /// A session that is idle in a transaction, and its key.
+    async fn victim(database: &TestDatabase, admin: &mut PgConnection) -> (PgConnection, Ending) {
+        let mut session = database.connect().await.unwrap();
+        sqlx::raw_sql("BEGIN").execute(&mut session).await.unwrap();
+        let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut session).await.unwrap();
+        let found = find(admin, pid).await.unwrap().unwrap();
+        let key = SessionKey { pid, backend_start_us: found.backend_start_us.unwrap() };
+        let ending = Ending { key, act: SessionAct::Terminate, statement_start_us: None, only_while: None };
+        (session, ending)
+    }
+
+    #[test]
+    fn a_refusal_has_one_row_and_every_signal_its_own() {
+        let unended = |words: &str, signal| Unended::new(ActionError::Refused(words.into()), signal);
+        let recorded = ["no (SQLSTATE 42501)".to_owned()];
+        assert!(unended("no (SQLSTATE 42501)", Signal::NotSent).has_row(&recorded));
+        assert!(!unended("no (SQLSTATE 25P02)", Signal::NotSent).has_row(&recorded));
+        for signal in [Signal::MayBeSent, Signal::Outlived] {
+            assert!(!unended("no (SQLSTATE 42501)", signal).has_row(&recorded), "{signal:?}");
+        }
+    }
+
+    /// What follows a cancel that did not help must not follow one of which nobody knows.
+    #[tokio::test]
+    async fn a_signal_whose_answer_was_lost_may_have_been_sent_and_a_refused_one_was_not() {
+        test::on_each_postgres(|database| async move {
+            let mut admin = database.connect().await.unwrap();
+            let (mut session, ending) = victim(&database, &mut admin).await;
+            let before = find(&mut admin, ending.key.pid).await.unwrap().unwrap();
+
+            // The connection is gone between the look and the signal.
+            let mut reset = database.connect().await.unwrap();
+            let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut reset).await.unwrap();
+            sqlx::query("SELECT pg_terminate_backend($1)").bind(pid).execute(&mut admin).await.unwrap();
+            let gone = async { while find(&mut admin, pid).await.unwrap().is_some() {} };
+            timeout(GRACE * 4, gone).await.unwrap();
+            let mut sent = Signal::NotSent;
+            let error = deliver(&mut reset, &ending, &before, &mut sent).await.unwrap_err();
+            assert_eq!(sent, Signal::MayBeSent, "{error}");
+            let unended = unsignalled(error, sent, ending.key.pid);
+            assert!(matches!(&unended.error, ActionError::NotVerified(why) if why.contains("may have been sent")));
+            session.ping().await.unwrap();
+
+            // Nobody waited for the answer.
+            let mut slow = database.connect().await.unwrap();
+            let mut sent = Signal::NotSent;
+            {
+                let elsewhere = SessionKey { backend_start_us: ending.key.backend_start_us + 1, ..ending.key };
+                let elsewhere = Ending { key: elsewhere, ..ending };
+                let deliver = pin!(deliver(&mut slow, &elsewhere, &before, &mut sent));
+                assert!(futures::poll!(deliver).is_pending());
+            }
+            assert_eq!(sent, Signal::MayBeSent);
+
+            // The server refused: for want of a right, and for another reason.
+            sqlx::raw_sql("BEGIN; SET LOCAL ROLE pg_monitor").execute(&mut admin).await.unwrap();
+            let mut sent = Signal::NotSent;
+            let error = deliver(&mut admin, &ending, &before, &mut sent).await.unwrap_err();
+            assert_eq!(sent, Signal::NotSent, "{error}");
+            let mut sent = Signal::NotSent;
+            let error = deliver(&mut admin, &ending, &before, &mut sent).await.unwrap_err();
+            assert!(sent == Signal::NotSent && error.to_string().contains("25P02"), "{error}");
+            sqlx::raw_sql("ROLLBACK").execute(&mut admin).await.unwrap();
+            session.ping().await.unwrap();
+
+            let mut sent = Signal::NotSent;
+            signal(&mut admin, &ending, &mut sent).await.unwrap();
+            assert!(session.ping().await.is_err());
         })
         .await;
     }

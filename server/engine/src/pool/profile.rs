@@ -12,7 +12,7 @@ pub struct PoolProfile {
     pub monitor_max: u32,
     /// Largest size of the batch lane. Default 4.
     pub batch_max: u32,
-    /// Largest size of the data lane, and of its twin on a replica. Default 8.
+    /// Largest size of the data lane, and of its twin on a replica, whose guard has one connection more. Default 8.
     pub data_max: u32,
     /// Largest size of the warmup lane, and so how many keys are warmed at the same time. Default 2.
     pub warmup_max: u32,

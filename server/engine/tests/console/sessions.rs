@@ -7,7 +7,7 @@ use headroom_engine::{
     console::Console,
     policy,
     sql::quote_identifier,
-    store::{self, EventQuery},
+    store::{self, AuditRow, EventQuery},
 };
 use headroom_model::{
     Actor, MetricId, Role,
@@ -280,17 +280,24 @@ async fn missing_rights_are_named_with_the_grant_that_helps() {
     .await;
 }
 
-async fn with_policy(url: String, dry_run: bool, most_per_minute: u32) -> Arc<Console> {
-    let mut config = config(&[("orders", url, None)]);
-    config.collect.live_every = Duration::from_millis(250);
-    config.targets[0].auto_terminate = Some(AutoTerminateRules {
+/// Between two looks of a policy, where nothing has to come in between.
+const QUICK: Duration = Duration::from_millis(250);
+
+fn rules(applications: &[&str]) -> AutoTerminateRules {
+    AutoTerminateRules {
         idle_in_transaction_ms: Some(500),
         long_running_ms: Some(500),
-        applications: vec!["nightly-*".into()],
+        applications: applications.iter().map(|name| (*name).to_owned()).collect(),
         users: Vec::new(),
-        dry_run,
-        most_per_minute,
-    });
+        dry_run: false,
+        most_per_minute: 100,
+    }
+}
+
+async fn with_policy(url: String, rules: AutoTerminateRules, live_every: Duration) -> Arc<Console> {
+    let mut config = config(&[("orders", url, None)]);
+    config.collect.live_every = live_every;
+    config.targets[0].auto_terminate = Some(rules);
     let store = store::open("sqlite::memory:").await.unwrap();
     Console::start(config, store, Clock::system()).await.unwrap()
 }
@@ -330,7 +337,8 @@ async fn the_policy_touches_what_it_may_and_no_more_than_so_many() {
             let older = format!("(SELECT {now} - state_change > '5 ms' FROM pg_stat_activity WHERE pid = {pid})");
             eventually(&mut admin, "it is older than the next", &older).await;
         }
-        let dry = with_policy(database.url(), true, 2).await;
+        let two = AutoTerminateRules { most_per_minute: 2, ..rules(&["nightly-*"]) };
+        let dry = with_policy(database.url(), AutoTerminateRules { dry_run: true, ..two.clone() }, QUICK).await;
         acted(&dry, |acts| acts.len() == 2).await;
         for (key, _) in &open {
             assert!(is_there(&mut admin, *key).await, "a dry run ends nobody");
@@ -339,7 +347,7 @@ async fn the_policy_touches_what_it_may_and_no_more_than_so_many() {
         let (_, audited) = dry.store.audit(0, 10).await.unwrap();
         assert_eq!(audited, 0);
 
-        let console = with_policy(database.url(), false, 2).await;
+        let console = with_policy(database.url(), two, QUICK).await;
         acted(&console, |acts| acts.len() == 2).await;
         looks(&console, 8).await;
         let there = [0, 1, 2, 3].map(|i| open[i].0);
@@ -369,7 +377,7 @@ async fn what_the_policy_failed_to_end_is_tried_again_within_bounds_and_on_recor
             (key_of(&mut session).await, session)
         };
         let (stubborn, _first) = idle("nightly-1").await;
-        let console = with_policy(watcher_url, false, 100).await;
+        let console = with_policy(watcher_url.clone(), rules(&["nightly-1"]), QUICK).await;
         let of = |acts: &[AutoTerminateAct], key| acts.iter().find(|act| act.key == key).map(|act| act.attempts);
         let given_up = acted(&console, |acts| of(acts, stubborn) == Some(5)).await;
         assert!(given_up.len() == 1 && given_up[0].outcome.ends_with("; given up"), "{given_up:#?}");
@@ -377,18 +385,49 @@ async fn what_the_policy_failed_to_end_is_tried_again_within_bounds_and_on_recor
         let (rows, _) = console.store.audit(0, 10).await.unwrap();
         assert_eq!(rows.iter().map(|row| row.audit.succeeded).collect::<Vec<_>>(), [false], "{rows:#?}");
 
+        // At this pace the last attempt comes half a minute after the second: the grant is there in between.
         let (second, _second) = idle("nightly-2").await;
-        acted(&console, |acts| of(acts, second) >= Some(2)).await;
+        let slow = with_policy(watcher_url, rules(&["nightly-2"]), Duration::from_secs(2)).await;
+        acted(&slow, |acts| of(acts, second) >= Some(2)).await;
         run(&mut admin, &format!("GRANT pg_signal_backend TO {watcher}")).await;
-        let ended = acted(&console, |acts| acts.iter().any(|act| act.outcome.contains("has ended"))).await;
+        let ended = acted(&slow, |acts| acts.iter().any(|act| act.outcome.contains("has ended"))).await;
         assert!(ended[0].key == second && (3..=5).contains(&ended[0].attempts), "{ended:#?}");
-        let (rows, _) = console.store.audit(0, 10).await.unwrap();
-        let of_second = rows.iter().filter(|row| row.audit.parameters["pid"].as_i64() == Some(second.pid.into()));
-        let outcomes: Vec<bool> = of_second.map(|row| row.audit.succeeded).collect();
-        assert_eq!((outcomes, rows.len()), (vec![true, false], 3), "newest first: {rows:#?}");
+        let (rows, _) = slow.store.audit(0, 10).await.unwrap();
+        assert!(rows.iter().all(|row| row.audit.parameters["pid"].as_i64() == Some(second.pid.into())), "{rows:#?}");
+        let outcomes: Vec<bool> = rows.iter().map(|row| row.audit.succeeded).collect();
+        assert_eq!(outcomes, [true, false], "newest first: {rows:#?}");
+        slow.shutdown().await;
+        looks(&console, 4).await;
         assert!(is_there(&mut admin, stubborn).await, "what was given up stays given up");
         console.shutdown().await;
         run(&mut admin, &format!("DROP OWNED BY {watcher}; DROP ROLE {watcher}; DROP ROLE {app}")).await;
     })
     .await;
+}
+
+/// PL/pgSQL may catch the error of a cancel; then only the end of the session helps.
+#[tokio::test]
+async fn the_policy_ends_the_session_of_a_statement_that_outlives_its_cancel_and_both_are_on_record() {
+    let database = test::database().await.unwrap();
+    let mut deaf = database.connect().await.unwrap();
+    run(&mut deaf, "SET application_name = 'nightly-1'").await;
+    let key = key_of(&mut deaf).await;
+    let begun = Instant::now();
+    let running = tokio::spawn(async move {
+        let sql = "DO $$ BEGIN LOOP
+                       BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END;
+                   END LOOP; END $$";
+        sqlx::raw_sql(sql).execute(&mut deaf).await.map(drop)
+    });
+    let console = with_policy(database.url(), rules(&["nightly-*"]), QUICK).await;
+    let acts = acted(&console, |acts| acts.iter().any(|act| act.outcome.contains("has ended"))).await;
+    assert!(acts.len() == 1 && acts[0].key == key && acts[0].attempts == 1, "{acts:#?}");
+    assert!(begun.elapsed() > Duration::from_secs(5), "the cancel had its time: {acts:#?}");
+    assert!(running.await.unwrap().is_err());
+    let (rows, _) = console.store.audit(0, 10).await.unwrap();
+    let of = |row: &AuditRow| (row.audit.action.clone(), row.audit.succeeded);
+    let expected = [("session.terminate".to_owned(), true), ("session.cancel".to_owned(), false)];
+    assert_eq!(rows.iter().map(of).collect::<Vec<_>>(), expected, "newest first: {rows:#?}");
+    assert!(rows[1].audit.outcome.contains("still runs its statement"), "{rows:#?}");
+    console.shutdown().await;
 }
