@@ -152,6 +152,23 @@ impl Bench {
         self.ended(&started).await
     }
 
+    /// What a build of an advised index leaves that gives up half way.
+    async fn leave_behind(&self, advice: &IndexAdvice) {
+        let (mut other, mut builder) = (self.database.connect().await.unwrap(), self.database.connect().await.unwrap());
+        let mut transaction = other.begin().await.unwrap();
+        sqlx::raw_sql(TOUCH).execute(&mut *transaction).await.unwrap();
+        sqlx::raw_sql("SET lock_timeout = 100").execute(&mut builder).await.unwrap();
+        let left = async {
+            // Autovacuum can be in the way of its beginning.
+            while count(&mut transaction, INVALID).await == 0 {
+                let built = sqlx::raw_sql(sqlx::AssertSqlSafe(advice.sql.clone())).execute(&mut builder).await;
+                assert!(built.is_err(), "the build does not wait for the transaction");
+            }
+        };
+        timeout(PATIENCE, left).await.expect("a build leaves something");
+        transaction.rollback().await.unwrap();
+    }
+
     async fn run(&self, sql: String) {
         let mut connection = self.database.connect().await.unwrap();
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
@@ -260,8 +277,27 @@ async fn until_counted(connection: &mut PgConnection, sql: &'static str) {
     timeout(PATIENCE, seen).await.unwrap_or_else(|_| panic!("nothing: {sql}"));
 }
 
-const INVALID: &str = "SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
-                       WHERE c.relname LIKE 'orders_customer_id%' AND NOT i.indisvalid";
+async fn count(connection: &mut PgConnection, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(connection).await.unwrap()
+}
+
+/// Waits for an operation to say something.
+async fn until_logged(bench: &Bench, operation: &Operation, text: &str) {
+    let seen = async {
+        while !bench.console.operations.get(&operation.id).unwrap().log.iter().any(|line| line.text.contains(text)) {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(PATIENCE, seen).await.unwrap_or_else(|_| panic!("never said: {text}"));
+}
+
+/// What a build of an index of orders waits for while its transaction is open.
+const TOUCH: &str = "UPDATE shop.orders SET status = status WHERE id = 1";
+const INVALID: &str = "SELECT count(*) FROM pg_index i WHERE i.indrelid = 'shop.orders'::regclass AND NOT i.indisvalid";
+/// Those who wait until no index of orders is built.
+const WAITING: &str = "SELECT count(*) FROM pg_locks WHERE relation = 'shop.orders'::regclass \
+                       AND mode = 'ShareUpdateExclusiveLock' AND NOT granted \
+                       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 const VALID: &str = "SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
                      WHERE c.relname LIKE 'orders_customer_id%' AND i.indisvalid";
 
@@ -336,18 +372,182 @@ async fn what_a_killed_build_left_behind_is_named_and_removed() {
         let found = report.suggestions.iter().find(|it| it.id == advice.id).unwrap();
         assert_eq!((found.leftover.as_ref(), &found.index), (Some(&advice.drop_sql), &advice.index));
         let preview = actions::preview_index(&bench.console, &id("shop"), &advice.id).await.unwrap();
-        assert_eq!(preview.sql, format!("{}\n{}", advice.drop_sql, advice.sql));
+        let renamed = format!("ALTER INDEX \"shop\".\"{}\" RENAME TO \"headroom_leftover_", advice.index_name);
+        let removes = "DROP INDEX CONCURRENTLY IF EXISTS \"shop\".\"headroom_leftover_";
+        assert!(preview.sql.contains(&renamed) && preview.sql.contains(removes), "{preview:?}");
+        assert!(preview.sql.ends_with(&format!("\n{}", advice.sql)), "{preview:?}");
         assert!(
             preview.effect.starts_with(&format!("First removes the invalid index {}", advice.index)),
             "{preview:?}"
         );
         let ended = bench.create(&advice).await;
         assert_eq!(ended.state, OperationState::Succeeded, "{ended:?}");
-        assert!(ended.log.iter().any(|line| line.text == advice.drop_sql), "{ended:?}");
-        let count = async |connection: &mut PgConnection, sql: &'static str| {
-            sqlx::query_scalar::<_, i64>(sql).fetch_one(connection).await.unwrap()
-        };
+        assert!(ended.log.iter().any(|line| line.text.starts_with(removes)), "{ended:?}");
         assert_eq!((count(&mut watcher, VALID).await, count(&mut watcher, INVALID).await), (1, 0));
+        bench.console.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_leftover_that_became_valid_is_not_dropped() {
+    test::on_each_postgres(|database| async move {
+        let bench = bench(database).await;
+        let advice = bench.advice().await;
+        bench.leave_behind(&advice).await;
+        let preview = actions::preview_index(&bench.console, &id("shop"), &advice.id).await.unwrap();
+        assert!(preview.effect.starts_with("First removes"), "{preview:?}");
+        // Someone repairs it after the look, before its removal gets hold of the table.
+        let (mut other, mut watcher) =
+            (bench.database.connect().await.unwrap(), bench.database.connect().await.unwrap());
+        let mut repair = other.begin().await.unwrap();
+        let lock = "LOCK TABLE shop.orders IN SHARE UPDATE EXCLUSIVE MODE";
+        sqlx::raw_sql(lock).execute(&mut *repair).await.unwrap();
+        let started =
+            actions::create_index(&bench.console, &id("shop"), &advice.id, &request(Role::Admin)).await.unwrap();
+        until_counted(&mut watcher, WAITING).await;
+        let reindex = format!("REINDEX INDEX {}", advice.index);
+        sqlx::raw_sql(sqlx::AssertSqlSafe(reindex)).execute(&mut *repair).await.unwrap();
+        let oid = format!("SELECT '{}'::regclass::oid::int8", advice.index);
+        let repaired: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(oid.clone())).fetch_one(&mut *repair).await.unwrap();
+        repair.commit().await.unwrap();
+        let ended = bench.ended(&started).await;
+        assert_eq!(ended.state, OperationState::Failed, "{ended:?}");
+        assert!(ended.outcome.as_ref().is_some_and(|it| it.contains("exists already")), "{ended:?}");
+        let stands: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(oid)).fetch_one(&mut watcher).await.unwrap();
+        assert_eq!(stands, repaired);
+        assert_eq!((count(&mut watcher, VALID).await, count(&mut watcher, INVALID).await), (1, 0));
+        bench.console.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_leftover_that_is_rebuilt_is_under_way() {
+    test::on_each_postgres(|database| async move {
+        let bench = bench(database).await;
+        let advice = bench.advice().await;
+        bench.leave_behind(&advice).await;
+        let (mut other, mut watcher) =
+            (bench.database.connect().await.unwrap(), bench.database.connect().await.unwrap());
+        let mut transaction = other.begin().await.unwrap();
+        sqlx::raw_sql(TOUCH).execute(&mut *transaction).await.unwrap();
+        let mut builder = bench.database.connect().await.unwrap();
+        let reindex = format!("REINDEX INDEX CONCURRENTLY {}", advice.index);
+        let rebuilt =
+            tokio::spawn(async move { sqlx::raw_sql(sqlx::AssertSqlSafe(reindex)).execute(&mut builder).await });
+        // The one that is built has a name of its own; the leftover keeps its name until the end.
+        until_counted(&mut watcher, "SELECT count(*) FROM pg_class WHERE relname LIKE 'orders_customer_id%_ccnew'")
+            .await;
+        let refused = actions::preview_index(&bench.console, &id("shop"), &advice.id).await;
+        assert!(matches!(&refused, Err(ActionError::Conflict(why)) if why.contains("under way")), "{refused:?}");
+        let ended = bench.create(&advice).await;
+        assert_eq!(ended.state, OperationState::Failed, "{ended:?}");
+        assert!(ended.outcome.as_ref().is_some_and(|it| it.contains("under way")), "{ended:?}");
+        transaction.rollback().await.unwrap();
+        rebuilt.await.unwrap().unwrap();
+        assert_eq!((count(&mut watcher, VALID).await, count(&mut watcher, INVALID).await), (1, 0));
+        bench.console.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stopped_build_whose_index_is_valid_by_then_is_told_as_created() {
+    test::on_each_postgres(|database| async move {
+        let bench = bench(database).await;
+        let advice = bench.advice().await;
+        let (mut other, mut watcher) =
+            (bench.database.connect().await.unwrap(), bench.database.connect().await.unwrap());
+        let mut transaction = other.begin().await.unwrap();
+        sqlx::raw_sql(TOUCH).execute(&mut *transaction).await.unwrap();
+        let started =
+            actions::create_index(&bench.console, &id("shop"), &advice.id, &request(Role::Admin)).await.unwrap();
+        until_counted(&mut watcher, INVALID).await;
+        // Next in line for the table, so before the clean-up.
+        let mut repairer = bench.database.connect().await.unwrap();
+        sqlx::raw_sql("BEGIN").execute(&mut repairer).await.unwrap();
+        let next = tokio::spawn(async move {
+            let lock = "LOCK TABLE shop.orders IN SHARE UPDATE EXCLUSIVE MODE";
+            sqlx::raw_sql(lock).execute(&mut repairer).await.unwrap();
+            repairer
+        });
+        until_counted(&mut watcher, WAITING).await;
+        bench.console.operations.cancel(&started.id, &request(Role::Admin).actor).unwrap();
+        let mut repairer = next.await.unwrap();
+        until_logged(&bench, &started, "removing").await;
+        until_counted(&mut watcher, WAITING).await;
+        transaction.rollback().await.unwrap();
+        let reindex = format!("REINDEX INDEX {}; COMMIT", advice.index);
+        sqlx::raw_sql(sqlx::AssertSqlSafe(reindex)).execute(&mut repairer).await.unwrap();
+        let ended = bench.ended(&started).await;
+        assert_eq!(ended.state, OperationState::Succeeded, "{ended:?}");
+        assert_eq!((count(&mut watcher, VALID).await, count(&mut watcher, INVALID).await), (1, 0));
+        bench.console.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_set_aside_and_not_dropped_is_found_again() {
+    test::on_each_postgres(|database| async move {
+        let bench = bench(database).await;
+        let advice = bench.advice().await;
+        bench.leave_behind(&advice).await;
+        let (mut other, mut watcher) =
+            (bench.database.connect().await.unwrap(), bench.database.connect().await.unwrap());
+        // The removal waits for it after the leftover is set aside.
+        let mut transaction = other.begin().await.unwrap();
+        sqlx::raw_sql(TOUCH).execute(&mut *transaction).await.unwrap();
+        let started =
+            actions::create_index(&bench.console, &id("shop"), &advice.id, &request(Role::Admin)).await.unwrap();
+        until_counted(&mut watcher, "SELECT count(*) FROM pg_class WHERE relname LIKE 'headroom_leftover_%'").await;
+        until_counted(
+            &mut watcher,
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' \
+             AND query LIKE 'DROP /* headroom */ INDEX CONCURRENTLY%headroom_leftover_%'",
+        )
+        .await;
+        bench.console.operations.cancel(&started.id, &request(Role::Admin).actor).unwrap();
+        let ended = bench.ended(&started).await;
+        assert_eq!(ended.state, OperationState::Cancelled, "{ended:?}");
+        let removes = "DROP INDEX CONCURRENTLY IF EXISTS \"shop\".\"headroom_leftover_";
+        assert!(ended.outcome.as_ref().is_some_and(|it| it.contains(removes)), "{ended:?}");
+        transaction.rollback().await.unwrap();
+        assert_eq!(count(&mut watcher, INVALID).await, 1);
+
+        let preview = actions::preview_index(&bench.console, &id("shop"), &advice.id).await.unwrap();
+        assert!(preview.sql.starts_with(removes) && preview.effect.contains("headroom_leftover_"), "{preview:?}");
+        let ended = bench.create(&advice).await;
+        assert_eq!(ended.state, OperationState::Succeeded, "{ended:?}");
+        assert_eq!((count(&mut watcher, VALID).await, count(&mut watcher, INVALID).await), (1, 0));
+        bench.console.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_failed_build_tells_no_values() {
+    test::on_each_postgres(|database| async move {
+        let differs = Differs {
+            schema: "CREATE FUNCTION shop.number(text) RETURNS int LANGUAGE plpgsql IMMUTABLE STRICT
+                    AS $$ BEGIN RETURN $1::int; END $$;
+                CREATE TABLE shop.codes (id bigint PRIMARY KEY, code text NOT NULL);
+                INSERT INTO shop.codes SELECT n, n::text FROM generate_series(1, 20000) n;
+                ANALYZE shop.codes;",
+            also: "SELECT id FROM shop.codes WHERE shop.number(code) = 7",
+            ..Differs::default()
+        };
+        let bench = bench_of(database, differs).await;
+        let is_it = |advice: &&IndexAdvice| advice.table == "shop.codes";
+        let report = bench.until("no suggestion", |report| report.suggestions.iter().any(|it| is_it(&it))).await;
+        let advice = report.suggestions.iter().find(is_it).unwrap();
+        bench.run("INSERT INTO shop.codes VALUES (0, 'confidential')".to_owned()).await;
+        let ended = bench.create(advice).await;
+        assert_eq!(ended.state, OperationState::Failed, "{ended:?}");
+        let outcome = ended.outcome.clone().unwrap();
+        assert!(outcome.contains("22P02") && outcome.contains("removed"), "{outcome}");
+        assert!(!format!("{ended:?}").contains("confidential"), "{ended:?}");
         bench.console.shutdown().await;
     })
     .await;
@@ -378,7 +578,7 @@ impl Drop for Frozen {
 #[tokio::test]
 async fn a_build_that_takes_too_long_ends_whatever_the_server_does() {
     test::on_each_postgres(|database| async move {
-        let differs = Differs { build_timeout: Duration::from_secs(3), ..Differs::default() };
+        let differs = Differs { build_timeout: Duration::from_secs(15), ..Differs::default() };
         let bench = bench_of(database, differs).await;
         let advice = bench.advice().await;
         let (mut other, mut watcher) =
@@ -388,32 +588,17 @@ async fn a_build_that_takes_too_long_ends_whatever_the_server_does() {
         let started =
             actions::create_index(&bench.console, &id("shop"), &advice.id, &request(Role::Admin)).await.unwrap();
         until_counted(&mut watcher, INVALID).await;
-        let pid: i32 =
-            sqlx::query_scalar("SELECT pid FROM pg_stat_progress_create_index WHERE datname = current_database()")
-                .fetch_one(&mut watcher)
-                .await
-                .unwrap();
+        let building = "SELECT pid FROM pg_stat_progress_create_index WHERE datname = current_database()";
+        let found = sqlx::query_scalar::<_, i32>(building).fetch_optional(&mut watcher).await.unwrap();
+        let pid = found.expect("the build still waits for the transaction");
         let frozen = Frozen::process(pid);
-        let noticed = async {
-            while !bench
-                .console
-                .operations
-                .get(&started.id)
-                .unwrap()
-                .log
-                .iter()
-                .any(|line| line.text.contains("removing"))
-            {
-                sleep(Duration::from_millis(50)).await;
-            }
-        };
-        timeout(PATIENCE, noticed).await.expect("the console gives it up");
+        until_logged(&bench, &started, "removing").await;
         drop(frozen);
         transaction.rollback().await.unwrap();
         let ended = bench.ended(&started).await;
         assert_eq!(ended.state, OperationState::Failed, "{ended:?}");
         let outcome = ended.outcome.unwrap();
-        assert!(outcome.contains("longer than 3 s (plans.build_timeout)") && outcome.contains("removed"), "{outcome}");
+        assert!(outcome.contains("longer than 15 s (plans.build_timeout)") && outcome.contains("removed"), "{outcome}");
         assert_eq!(sqlx::query_scalar::<_, i64>(INVALID).fetch_one(&mut watcher).await.unwrap(), 0);
         bench.console.shutdown().await;
     })

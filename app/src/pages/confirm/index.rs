@@ -18,20 +18,21 @@ use headroom_model::{
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::{LazyRoute, hooks::use_query_map, lazy_route};
+use serde::{Deserialize, Serialize};
 
-/// The id of the suggestion, what creating it would do, and the build that the form has started.
-type Answers = (String, Result<ApplyPreview, AppError>, Result<Option<Operation>, AppError>);
+/// What the page tells of a suggestion.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Answer {
+    /// What creating it would do.
+    Preview(Result<ApplyPreview, AppError>),
+    /// The build that the form has started, while it is remembered.
+    Build(Result<Option<Box<Operation>>, AppError>),
+}
 
 /// The page.
 pub struct ConfirmIndex {
-    answers: Resource<Answers>,
-}
-
-async fn started(target: Option<String>, id: Option<String>) -> Result<Option<Operation>, AppError> {
-    match id {
-        Some(id) => index_build(target, id).await,
-        None => Ok(None),
-    }
+    /// The id of the suggestion, and what is told of it.
+    answers: Resource<(String, Answer)>,
 }
 
 #[lazy_route]
@@ -41,8 +42,13 @@ impl LazyRoute for ConfirmIndex {
         let answers = Resource::new_blocking(
             move || query.with(|query| (url::target(query), query.get("id").unwrap_or_default(), done(query))),
             |(target, id, done)| async move {
-                let preview = preview_index(target.clone(), id.clone()).await;
-                (id, preview, started(target, done).await)
+                let answer = match done {
+                    Some(operation) => {
+                        Answer::Build(index_build(target, operation).await.map(|found| found.map(Box::new)))
+                    }
+                    None => Answer::Preview(preview_index(target, id.clone()).await),
+                };
+                (id, answer)
             },
         );
         ConfirmIndex { answers }
@@ -53,25 +59,26 @@ impl LazyRoute for ConfirmIndex {
         let frame = use_frame();
         let target = frame.target();
         let heading = Signal::derive(move || format!("Create an index on {}", target.get()));
-        let is_begun = frame.query.with_untracked(done).is_some();
         view! {
             <Title text="Create index"/>
             <Page heading label="Create index" waiting="Looking at the suggestion…" back=("/indexes", "Indexes")>
                 {move || Suspend::new(async move {
-                    let (id, preview, started) = answers.await;
+                    let (id, answer) = answers.await;
                     view! {
                         <Returned said="Not created"/>
-                        {match (started, is_begun) {
-                            (Ok(Some(ended)), _) if ended.state.is_final() => {
-                                view! { <BuildEnded ended id/> }.into_any()
+                        {match answer {
+                            Answer::Build(Ok(Some(ended))) if ended.state.is_final() => {
+                                view! { <BuildEnded ended=*ended id/> }.into_any()
                             }
-                            (Ok(Some(started)), _) => view! { <UnderWay started/> }.into_any(),
-                            (Ok(None), true) => view! { <Forgotten/> }.into_any(),
-                            (Err(error), true) => view! { <NotDone said="Its end cannot be read" error/> }.into_any(),
-                            (_, false) => match preview {
-                                Ok(preview) => view! { <CreateForm preview id target/> }.into_any(),
-                                Err(error) => view! { <NotDone said="Cannot be created" error/> }.into_any(),
-                            },
+                            Answer::Build(Ok(Some(started))) => view! { <UnderWay started=*started/> }.into_any(),
+                            Answer::Build(Ok(None)) => view! { <Forgotten/> }.into_any(),
+                            Answer::Build(Err(error)) => {
+                                view! { <NotDone said="Its end cannot be read" error/> }.into_any()
+                            }
+                            Answer::Preview(Ok(preview)) => view! { <CreateForm preview id target/> }.into_any(),
+                            Answer::Preview(Err(error)) => {
+                                view! { <NotDone said="Cannot be created" error/> }.into_any()
+                            }
                         }}
                     }
                 })}

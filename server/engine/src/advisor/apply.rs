@@ -1,6 +1,10 @@
 //! Creating an advised index: an operation with progress, cancel, clean-up, verification, and the gain afterwards.
 
-use super::{Advisor, KIND, ask, standing::Standing};
+use super::{
+    Advisor, KIND, ask,
+    leftover::{self, Leftover},
+    standing::Standing,
+};
 use crate::{
     actions::{ActionError, Request},
     console::Console,
@@ -17,7 +21,7 @@ use headroom_model::{
 };
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::{borrow::Cow, sync::Arc, time::Duration};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
 /// How long a build waits for others: for its lock on the table, and for transactions that began before it. It blocks
 /// neither readers nor writers meanwhile.
@@ -49,7 +53,11 @@ fn open(advisor: &Advisor, target: &TargetId, id: &str) -> Result<IndexAdvice, A
 pub(crate) async fn preview(console: &Console, target: &TargetId, id: &str) -> Result<ApplyPreview, ActionError> {
     let advice = open(&console.advisor, target, id)?;
     let slot = console.slot(target).ok_or_else(|| ActionError::UnknownTarget(target.clone()))?;
-    let standing = ask(&slot.target, async |connection| Standing::read(connection, &advice, None).await).await?;
+    let (standing, aside) = ask(&slot.target, async |connection| {
+        let standing = Standing::read(&mut *connection, &advice, None).await?;
+        Ok((standing, leftover::aside(connection, &advice).await?))
+    })
+    .await?;
     if let Some(why) = standing.hindrance(&advice) {
         return Err(ActionError::Conflict(why));
     }
@@ -66,16 +74,26 @@ pub(crate) async fn preview(console: &Console, target: &TargetId, id: &str) -> R
         LOCK_TIMEOUT.as_secs(),
         shown(console.config.plans.build_timeout),
     );
-    Ok(match standing {
-        Standing::Leftover => ApplyPreview {
-            sql: format!("{}\n{}", advice.drop_sql, advice.sql),
-            effect: format!(
-                "First removes the invalid index {} that a build which did not end left behind. {effect}",
-                advice.index
-            ),
-        },
-        _ => ApplyPreview { sql: advice.sql, effect },
-    })
+    let mut removed = Vec::new();
+    let mut steps = Vec::new();
+    if let Standing::Leftover(leftover) = standing {
+        removed.push(advice.index.clone());
+        steps.extend([leftover.aside_sql(&advice), leftover.drop_sql(&advice)]);
+    }
+    for leftover in aside {
+        removed.push(leftover.shown(&advice));
+        steps.push(leftover.drop_sql(&advice));
+    }
+    let first = match removed.as_slice() {
+        [] => String::new(),
+        [one] => format!("First removes the invalid index {one} that a build which did not end left behind. "),
+        _ => format!(
+            "First removes the invalid indexes {} that builds which did not end left behind. ",
+            removed.join(" and ")
+        ),
+    };
+    steps.push(advice.sql);
+    Ok(ApplyPreview { sql: steps.join("\n"), effect: format!("{first}{effect}") })
 }
 
 fn shown(span: Duration) -> String {
@@ -146,6 +164,14 @@ enum Ended {
     Late,
 }
 
+/// What a build that did not end well leaves under its name.
+enum Left {
+    /// A valid index of so many bytes.
+    Valid(i64),
+    /// Nothing, or what this sentence says.
+    Told(String),
+}
+
 impl Build {
     async fn work(self, context: OperationContext) -> Result<Done, Failure> {
         let began = Instant::now();
@@ -153,28 +179,73 @@ impl Build {
         let mut connection = self.connect("index", self.limit + SERVER_SLACK).await?;
         let pid = self.asked(sqlx::query_scalar("SELECT /* headroom */ pg_backend_pid()").fetch_one(&mut connection));
         let pid: i32 = pid.await?;
-        let standing = self.standing(&mut connection, None).await?;
-        if let Some(why) = standing.hindrance(&self.advice) {
-            return Err(Failure(why));
-        }
-        if standing == Standing::Leftover {
-            context.log(self.advice.drop_sql.clone());
-            if let Err(ended) = self.run(&mut connection, pid, &self.advice.drop_sql, &context, deadline).await {
-                let why = self.why(&ended).await;
-                return Err(Failure(format!(
-                    "{why} The invalid index {} is still there and nothing was created; remove it: {}",
-                    self.advice.index, self.advice.drop_sql
-                )));
-            }
-        }
+        self.make_room(&mut connection, pid, &context, deadline).await?;
         context.log(self.advice.sql.clone());
-        if let Err(ended) = self.run(&mut connection, pid, &self.advice.sql, &context, deadline).await {
+        if let Err(ended) = self.run(&mut connection, pid, &marked(&self.advice.sql), &context, deadline).await {
             drop(connection);
-            return Err(self.clean_up(ended, pid, &context).await);
+            return self.clean_up(ended, pid, began, &context).await;
         }
         let done = self.verify(&mut connection, began.elapsed()).await;
         let _closed_or_dropped = timeout(STOP, connection.close()).await;
         done
+    }
+
+    /// Removes what builds that did not end left behind. Whatever else has the name ends this one.
+    async fn make_room(
+        &self,
+        connection: &mut PgConnection,
+        pid: i32,
+        context: &OperationContext,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        let standing = self.standing(connection, None).await?;
+        if let Some(why) = standing.hindrance(&self.advice) {
+            return Err(Failure(why));
+        }
+        let stays = |why: String, remedy: &str| {
+            Failure(format!(
+                "{why} The invalid index that a build left behind is still there and nothing was created. Creating the \
+                 index again removes it first, as does: {remedy}"
+            ))
+        };
+        let mut remedy = None;
+        if let Standing::Leftover(leftover) = standing {
+            context.log(leftover.aside_sql(&self.advice));
+            let begin = leftover::begin_sql(&self.advice);
+            if let Err(ended) = self.run(connection, pid, &begin, context, deadline).await {
+                return Err(stays(self.why(&ended).await, &self.advice.drop_sql));
+            }
+            let is_aside = self.asked(leftover.set_aside(connection, &self.advice)).await;
+            if is_aside.map_err(|Failure(why)| stays(why, &self.advice.drop_sql))? {
+                remedy = Some(leftover.drop_sql(&self.advice));
+            } else {
+                self.free(connection).await?;
+            }
+        }
+        let aside = self.asked(leftover::aside(connection, &self.advice)).await;
+        for leftover in aside.map_err(|Failure(why)| match &remedy {
+            Some(remedy) => stays(why, remedy),
+            None => Failure(why),
+        })? {
+            let sql = leftover.drop_sql(&self.advice);
+            context.log(sql.clone());
+            if let Err(ended) = self.run(connection, pid, &marked(&sql), context, deadline).await {
+                return Err(stays(self.why(&ended).await, &sql));
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails where the name is taken, also by what would be removed otherwise.
+    async fn free(&self, connection: &mut PgConnection) -> Result<(), Failure> {
+        let standing = self.standing(connection, None).await?;
+        if standing == Standing::Free {
+            return Ok(());
+        }
+        let why = standing.hindrance(&self.advice).unwrap_or_else(|| {
+            format!("What is named {} changed meanwhile; nothing was done. Try it again.", self.advice.index)
+        });
+        Err(Failure(why))
     }
 
     /// Runs a statement to its end, until someone stops it, or until the deadline, whatever the server does.
@@ -189,7 +260,7 @@ impl Build {
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut phase = String::new();
-        let statement = sqlx::raw_sql(AssertSqlSafe(marked(sql))).execute(connection);
+        let statement = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection);
         tokio::pin!(statement);
         let ended = loop {
             tokio::select! {
@@ -272,34 +343,78 @@ impl Build {
         let _asked_or_not = timeout(STOP, stop).await;
     }
 
-    /// Removes the invalid index that the failed build of the process `pid` leaves behind.
-    async fn clean_up(&self, ended: Ended, pid: i32, context: &OperationContext) -> Failure {
+    /// Removes the invalid index that the failed build of the process `pid` leaves behind. One that is valid by then is
+    /// created, whenever someone asked to stop.
+    async fn clean_up(
+        &self,
+        ended: Ended,
+        pid: i32,
+        began: Instant,
+        context: &OperationContext,
+    ) -> Result<Done, Failure> {
         let why = self.why(&ended).await;
         // Somebody else's index of this name is not ours to drop.
         if code(&ended).as_deref() == Some("42P07") {
-            return Failure(why);
+            return Err(Failure(why));
         }
-        let cleaning = async {
-            let mut connection = self.connect("index", CLEAN_UP).await?;
-            match self.standing(&mut connection, Some(pid)).await? {
-                Standing::Free => Ok("Nothing is left behind."),
-                Standing::Index(_) => Ok("The index was completed before it stopped; it stays."),
-                Standing::Leftover => {
-                    context.log("removing the invalid index");
-                    let dropped = sqlx::raw_sql(AssertSqlSafe(marked(&self.advice.drop_sql)));
-                    dropped.execute(&mut connection).await.map_err(|error| Failure(words(&error)))?;
-                    Ok("The invalid index that it left was removed.")
-                }
-                Standing::UnderWay(_) | Standing::Other => Ok("What now has its name is not of this build and stays."),
+        let mut remedy = self.advice.drop_sql.clone();
+        let cleaning = self.clean(pid, context, &mut remedy);
+        Err(Failure(match timeout(CLEAN_UP, cleaning).await {
+            // What the server itself refused is never valid: this is another one.
+            Ok(Ok(Left::Valid(_))) if code(&ended).is_some() => {
+                format!("{why} A valid index {} is there and stays.", self.advice.index)
             }
-        };
-        match timeout(CLEAN_UP, cleaning).await {
-            Ok(Ok(left)) => Failure(format!("{why} {left}")),
-            Ok(Err(Failure(_))) | Err(_) => Failure(format!(
-                "{why} An invalid index may be left behind. Creating the index again removes it first, as does: {}",
-                self.advice.drop_sql
-            )),
+            Ok(Ok(Left::Valid(size))) => return Ok(self.done(size, began.elapsed()).await),
+            Ok(Ok(Left::Told(left))) => format!("{why} {left}"),
+            Ok(Err(Failure(_))) | Err(_) => format!(
+                "{why} An invalid index may be left behind. Creating the index again removes it first, as does: {remedy}"
+            ),
+        }))
+    }
+
+    /// Looks what is left, and removes it where it is invalid. `remedy` is what removes it by hand from then on.
+    async fn clean(&self, pid: i32, context: &OperationContext, remedy: &mut String) -> Result<Left, Failure> {
+        let mut connection = self.connect("index", CLEAN_UP).await?;
+        loop {
+            let leftover = match self.standing(&mut connection, Some(pid)).await? {
+                Standing::Free => return Ok(Left::Told("Nothing is left behind.".to_owned())),
+                Standing::Index(size) => return Ok(Left::Valid(size)),
+                Standing::Leftover(leftover) => leftover,
+                Standing::UnderWay(other) => {
+                    return Ok(Left::Told(format!(
+                        "Process {other} builds an index of {} meanwhile, so what is named {} stays. Once that has ended, \
+                         creating the index again removes what is left.",
+                        self.advice.table, self.advice.index
+                    )));
+                }
+                Standing::Other => {
+                    return Ok(Left::Told("What now has its name is not of this build and stays.".to_owned()));
+                }
+            };
+            context.log("removing the invalid index");
+            if self.remove(&mut connection, leftover, remedy).await.map_err(|error| Failure(words(&error)))? {
+                return Ok(Left::Told("The invalid index that it left was removed.".to_owned()));
+            }
+            // It is valid now or about to be.
+            sleep(LOOK).await;
         }
+    }
+
+    /// Removes a leftover; false where it is none any more.
+    async fn remove(
+        &self,
+        connection: &mut PgConnection,
+        leftover: Leftover,
+        remedy: &mut String,
+    ) -> sqlx::Result<bool> {
+        let begin = leftover::begin_sql(&self.advice);
+        sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut *connection).await?;
+        if !leftover.set_aside(connection, &self.advice).await? {
+            return Ok(false);
+        }
+        *remedy = leftover.drop_sql(&self.advice);
+        sqlx::raw_sql(AssertSqlSafe(marked(remedy))).execute(connection).await?;
+        Ok(true)
     }
 
     /// Why a build failed; of a missing right, the grant.
@@ -314,7 +429,10 @@ impl Build {
         match code(ended).as_deref() {
             Some("57014") => "It was stopped on the server.".to_owned(),
             Some("55P03") => {
-                format!("Transactions that began before it did not end within {} s.", LOCK_TIMEOUT.as_secs())
+                format!(
+                    "A build or VACUUM of the table, or transactions that began before it, did not end within {} s.",
+                    LOCK_TIMEOUT.as_secs()
+                )
             }
             Some("42501") => match self.owner().await {
                 Some((owner, role)) => format!(
@@ -342,23 +460,26 @@ impl Build {
         .ok()?
     }
 
-    /// Looks whether the index is there and valid, and begins to measure what it brings.
+    /// Looks whether the index is there and valid.
     async fn verify(&self, connection: &mut PgConnection, took: Duration) -> Result<Done, Failure> {
         match self.standing(connection, None).await? {
-            Standing::Index(size) => {
-                self.advisor.created(&self.target.id, &self.advice, size as f64).await;
-                let size = format::bytes(size as f64);
-                Ok(Done {
-                    outcome: format!("{} is created: {size}, in {}.", self.advice.index, shown(took)),
-                    effect: "It is valid. What it brings is measured from here on.".to_owned(),
-                })
-            }
+            Standing::Index(size) => Ok(self.done(size, took).await),
             _ => Err(Failure(format!("{} is not there as a valid index after it was built.", self.advice.index))),
+        }
+    }
+
+    /// The index is there: begins to measure what it brings.
+    async fn done(&self, size: i64, took: Duration) -> Done {
+        self.advisor.created(&self.target.id, &self.advice, size as f64).await;
+        let size = format::bytes(size as f64);
+        Done {
+            outcome: format!("{} is created: {size}, in {}.", self.advice.index, shown(took)),
+            effect: "It is valid. What it brings is measured from here on.".to_owned(),
         }
     }
 }
 
-/// A statement with the console's mark.
+/// A statement about an index with the console's mark.
 fn marked(sql: &str) -> String {
     sql.replacen(" INDEX", " /* headroom */ INDEX", 1)
 }
@@ -370,10 +491,41 @@ fn code(ended: &Ended) -> Option<Cow<'_, str>> {
     }
 }
 
-/// The server's words on statements of ours name objects, never values.
+/// Why the server refused a statement of ours.
 fn words(error: &sqlx::Error) -> String {
     match error.as_database_error() {
-        Some(refused) => format!("PostgreSQL refused: {}.", refused.message()),
+        Some(refused) => refusal(&refused.code().unwrap_or_default(), refused.message()),
         None => "The connection to PostgreSQL broke.".to_owned(),
+    }
+}
+
+/// What a refusal means. An index over an expression reads every row, so the server's words can hold values; they are
+/// repeated only where they name nothing but objects.
+fn refusal(code: &str, words: &str) -> String {
+    match code {
+        "3F000" | "42703" | "42704" | "42809" | "42883" | "42P01" | "42P07" | "42P17" => {
+            format!("PostgreSQL refused: {words}.")
+        }
+        "54000" => "A value is too large for the index (error 54000).".to_owned(),
+        _ if code.starts_with("57P") => format!("PostgreSQL ended the connection (error {code})."),
+        _ => format!("PostgreSQL refused (error {code}); its own words may hold values of rows and are not repeated."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refusal;
+
+    #[test]
+    fn only_words_about_objects_are_repeated() {
+        assert_eq!(
+            refusal("42P01", "relation \"x\" does not exist"),
+            "PostgreSQL refused: relation \"x\" does not exist."
+        );
+        for code in ["22P02", "22003", "23505", "P0001", "XX000", "54000", "57P01", ""] {
+            let told = refusal(code, "invalid input syntax for type integer: \"secret\"");
+            assert!(!told.contains("secret"), "{told}");
+        }
+        assert!(refusal("22P02", "").contains("22P02"));
     }
 }

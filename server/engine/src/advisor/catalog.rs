@@ -340,7 +340,8 @@ async fn columns(connection: &mut PgConnection, oids: &[i64]) -> sqlx::Result<Ha
 }
 
 async fn indexes(connection: &mut PgConnection, oids: &[i64]) -> sqlx::Result<HashMap<u32, Vec<Index>>> {
-    // The search_path decides what is written without its schema.
+    // The search_path decides what is written without its schema. What is invalid while its table has a build may be that
+    // build's, whichever index that reports, as it may be where the table is hidden.
     let mut transaction = connection.begin().await?;
     sqlx::raw_sql("SET /* headroom */ LOCAL search_path = pg_catalog").execute(&mut *transaction).await?;
     let rows = sqlx::query(
@@ -349,7 +350,8 @@ async fn indexes(connection: &mut PgConnection, oids: &[i64]) -> sqlx::Result<Ha
          i.indisunique, i.indisvalid \
          FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am am ON am.oid = c.relam \
          WHERE i.indrelid::int8 = ANY($1) AND (i.indisvalid OR NOT EXISTS (\
-             SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid))",
+             SELECT FROM pg_stat_progress_create_index p WHERE p.datname = current_database() \
+             AND (p.relid IS NULL OR p.relid = i.indrelid)))",
     )
     .bind(oids)
     .persistent(false)

@@ -1,14 +1,15 @@
 //! Advice about indexes, from the workload that was really seen.
 //!
 //! `workload` counts what statements do, `shape` reads what they ask of their tables, `candidates` draws indexes from that,
-//! `prove` tries them and chooses for the whole workload, `apply` creates one, and the gain is measured by the same counts
-//! afterwards. A round runs in the background for each target, about hourly or when asked, and is bounded in time; requests
-//! read what the last one found.
+//! `prove` tries them and chooses for the whole workload, `apply` creates one, `leftover` removes what a build left behind,
+//! and the gain is measured by the same counts afterwards. A round runs in the background for each target, about hourly or
+//! when asked, and is bounded in time; requests read what the last one found.
 
 mod apply;
 mod candidates;
 mod catalog;
 mod existing;
+mod leftover;
 mod prove;
 mod round;
 mod shape;

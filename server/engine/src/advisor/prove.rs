@@ -112,15 +112,8 @@ impl Prover<'_> {
             first.remove(place);
             chosen.push((proposed, std::mem::replace(&mut costs, after.clone()), after));
         }
-        if self.without_needless(&mut chosen, &statements, &mut turned).await? {
-            // What each brings is told beside those before it, which are others now.
-            let mut before = base.clone();
-            for place in 0..chosen.len() {
-                let with: Vec<&Proposed> = chosen[..=place].iter().map(|(proposed, ..)| proposed).collect();
-                let after = self.costs(&with, &statements).await?;
-                let (_, was, is) = &mut chosen[place];
-                (*was, *is) = (std::mem::replace(&mut before, after.clone()), after);
-            }
+        if let Some(with_all) = self.without_needless(&mut chosen, &statements, &mut turned).await? {
+            self.retell(&mut chosen, &statements, base, with_all).await?;
         }
         let is_late = Instant::now() >= self.deadline;
         let named: Vec<String> = chosen.iter().map(|(proposed, ..)| proposed.candidate.shown()).collect();
@@ -145,32 +138,61 @@ impl Prover<'_> {
         Ok((chosen, turned))
     }
 
-    /// Takes out what those chosen after it have made needless, as a wider index does with its own beginning. Answers
-    /// whether there was any.
+    /// Takes out what those chosen after it have made needless, as a wider index does with its own beginning. Answers what
+    /// the statements cost with those that remain, where there was any.
     async fn without_needless(
         &mut self,
         chosen: &mut Vec<(Proposed, Vec<f64>, Vec<f64>)>,
         statements: &[usize],
         turned: &mut Vec<Turned>,
-    ) -> Result<bool, ExplainError> {
+    ) -> Result<Option<Vec<f64>>, ExplainError> {
+        let Some(mut with_all) = chosen.last().map(|(.., with_all)| with_all.clone()) else { return Ok(None) };
         let before = chosen.len();
         let mut place = 0;
         // The last one was chosen beside all others.
         while place + 1 < chosen.len() && Instant::now() < self.deadline {
-            let all: Vec<&Proposed> = chosen.iter().map(|(proposed, ..)| proposed).collect();
-            let others: Vec<&Proposed> = all.iter().copied().filter(|one| !std::ptr::eq(*one, all[place])).collect();
-            let (without, with) = (self.costs(&others, statements).await?, self.costs(&all, statements).await?);
+            let others = chosen.iter().enumerate().filter(|(other, _)| *other != place);
+            let others: Vec<&Proposed> = others.map(|(_, (proposed, ..))| proposed).collect();
+            let without = self.costs(&others, statements).await?;
             let others = others.iter().map(|one| one.candidate.shown()).collect::<Vec<_>>().join(" and ");
-            if self.judge(place, all[place], statements, &without, with).pays() {
+            let trial = self.judge(place, &chosen[place].0, statements, &without, with_all);
+            if trial.pays() {
+                with_all = trial.costs;
                 place += 1;
                 continue;
             }
-            let cost = (self.weighted(statements, &chosen[place].1), self.weighted(statements, &chosen[place].2));
+            let cost = (self.weighted(statements, &without), self.weighted(statements, &trial.costs));
+            with_all = without;
             let (proposed, ..) = chosen.remove(place);
             let why_not = format!("Beside {others} it brings too little more.");
             turned.push(Turned { candidate: proposed.candidate, why_not, cost: Some(cost) });
         }
-        Ok(chosen.len() < before)
+        Ok((chosen.len() < before).then_some(with_all))
+    }
+
+    /// Tells anew what each of those chosen brings beside those before it, from the costs without any and with all of them.
+    /// Late, the figures stay as they were.
+    async fn retell(
+        &mut self,
+        chosen: &mut [(Proposed, Vec<f64>, Vec<f64>)],
+        statements: &[usize],
+        base: Vec<f64>,
+        with_all: Vec<f64>,
+    ) -> Result<(), ExplainError> {
+        let mut chain = vec![base];
+        for places in 1..chosen.len() {
+            if Instant::now() >= self.deadline {
+                return Ok(());
+            }
+            let with: Vec<&Proposed> = chosen[..places].iter().map(|(proposed, ..)| proposed).collect();
+            chain.push(self.costs(&with, statements).await?);
+        }
+        chain.push(with_all);
+        for ((_, before, after), steps) in chosen.iter_mut().zip(chain.windows(2)) {
+            before.clone_from(&steps[0]);
+            after.clone_from(&steps[1]);
+        }
+        Ok(())
     }
 
     fn proof(&self, candidate: &Candidate) -> Proof {

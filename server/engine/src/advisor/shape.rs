@@ -170,11 +170,15 @@ impl<'e> Condition<'e> {
         Condition { expr, nullable: known.map(|entry| entry.at).collect(), unfiltered: BTreeSet::new() }
     }
 
+    /// Whether it chooses the rows of this use.
+    fn chooses(&self, at: usize) -> bool {
+        !self.unfiltered.contains(&at)
+    }
+
     /// Whether a partial index can stand for this part of it.
     fn fixes(&self, at: usize, fixed: &Fixed) -> bool {
         let asks_for_none = matches!(fixed, Fixed::Null { is_null: true, .. });
-        let is_barred = self.unfiltered.contains(&at) || asks_for_none && self.nullable.contains(&at);
-        !is_barred
+        self.chooses(at) && !(asks_for_none && self.nullable.contains(&at))
     }
 }
 
@@ -313,6 +317,16 @@ impl Walk<'_> {
         }
     }
 
+    /// The column that an expression is, where the condition chooses rows by it.
+    fn chosen_column(&self, expr: &Expr, of: &Condition<'_>, scope: &[InScope]) -> Option<(usize, String)> {
+        self.column(expr, scope).filter(|(at, _)| of.chooses(*at))
+    }
+
+    /// The key that an expression is, where the condition chooses rows by it.
+    fn chosen_key(&self, expr: &Expr, of: &Condition<'_>, scope: &[InScope]) -> Option<(usize, Key)> {
+        self.key(expr, scope).filter(|(at, _)| of.chooses(*at))
+    }
+
     /// `lower(column)`: a function of one column and nothing else.
     fn call(&self, function: &Function, scope: &[InScope]) -> Option<(usize, Key)> {
         let name = self.catalog.resolved(&parts(&function.name)?);
@@ -326,20 +340,20 @@ impl Walk<'_> {
     fn conjunct(&mut self, expr: &Expr, of: &Condition<'_>, scope: &[InScope]) {
         match expr {
             Expr::BinaryOp { left, op, right } => {
-                self.comparison(left, op, right, scope);
+                self.comparison(left, op, right, of, scope);
                 if let Some(flipped) = flipped(op) {
-                    self.comparison(right, &flipped, left, scope);
+                    self.comparison(right, &flipped, left, of, scope);
                 }
             }
-            Expr::InList { expr, negated: false, .. } => self.equal(expr, scope),
+            Expr::InList { expr, negated: false, .. } => self.equal(expr, of, scope),
             Expr::InSubquery { expr, negated: false, .. } => {
-                if let Some((at, key)) = self.key(expr, scope) {
+                if let Some((at, key)) = self.chosen_key(expr, of, scope) {
                     self.uses[at].joined.insert(key);
                 }
             }
-            Expr::AnyOp { left, compare_op: BinaryOperator::Eq, .. } => self.equal(left, scope),
+            Expr::AnyOp { left, compare_op: BinaryOperator::Eq, .. } => self.equal(left, of, scope),
             Expr::Between { expr, negated: false, .. } => {
-                if let Some((at, key)) = self.key(expr, scope) {
+                if let Some((at, key)) = self.chosen_key(expr, of, scope) {
                     self.uses[at].ranges.insert(key);
                 }
             }
@@ -354,25 +368,26 @@ impl Walk<'_> {
             Expr::UnaryOp { op: UnaryOperator::Not, expr } => self.flag(expr, false, of, scope),
             Expr::Identifier(_) | Expr::CompoundIdentifier(_) => self.flag(expr, true, of, scope),
             Expr::Like { expr, negated: false, .. } | Expr::ILike { expr, negated: false, .. } => {
-                self.pattern(expr, scope);
+                self.pattern(expr, of, scope);
             }
             _ => {}
         }
     }
 
-    fn comparison(&mut self, left: &Expr, op: &BinaryOperator, right: &Expr, scope: &[InScope]) {
+    fn comparison(&mut self, left: &Expr, op: &BinaryOperator, right: &Expr, of: &Condition<'_>, scope: &[InScope]) {
         use BinaryOperator as Op;
         match op {
             Op::Eq => match (self.key(left, scope), self.key(right, scope)) {
+                // An index can serve the join from either side, also the one whose rows all come.
                 (Some((at, key)), Some((other, _))) if at != other => {
                     self.uses[at].joined.insert(key);
                 }
                 // Two columns of one row: nothing to look up.
                 (Some(_), Some(_)) => {}
-                _ => self.equal(left, scope),
+                _ => self.equal(left, of, scope),
             },
             Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => {
-                if let Some((at, key)) = self.key(left, scope)
+                if let Some((at, key)) = self.chosen_key(left, of, scope)
                     // A range between two columns of one table bounds neither.
                     && self.key(right, scope).is_none_or(|(other, _)| other != at)
                 {
@@ -386,25 +401,25 @@ impl Walk<'_> {
             | Op::QuestionPipe
             | Op::PGOverlap
             | Op::AtAt => {
-                if let Some((at, column)) = self.column(left, scope) {
+                if let Some((at, column)) = self.chosen_column(left, of, scope) {
                     self.uses[at].contains.insert((column, op.to_string()));
                 } else if *op == Op::AtAt
                     && let Expr::Function(function) = left
                 {
-                    self.parsed_text(function, scope);
+                    self.parsed_text(function, of, scope);
                 }
             }
-            Op::PGRegexMatch | Op::PGRegexIMatch | Op::PGLikeMatch | Op::PGILikeMatch => self.pattern(left, scope),
+            Op::PGRegexMatch | Op::PGRegexIMatch | Op::PGLikeMatch | Op::PGILikeMatch => self.pattern(left, of, scope),
             _ => {}
         }
     }
 
     /// `to_tsvector($1, body) @@ …`: which configuration is not known.
-    fn parsed_text(&mut self, function: &Function, scope: &[InScope]) {
+    fn parsed_text(&mut self, function: &Function, of: &Condition<'_>, scope: &[InScope]) {
         let FunctionArguments::List(list) = &function.args else { return };
         for argument in &list.args {
             if let FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) = argument
-                && let Some((at, column)) = self.column(argument, scope)
+                && let Some((at, column)) = self.chosen_column(argument, of, scope)
             {
                 self.uses[at].unknown.insert(format!(
                     "full text search in {column}: its configuration is a constant, which pg_stat_statements shows as $n. \
@@ -414,11 +429,11 @@ impl Walk<'_> {
         }
     }
 
-    fn equal(&mut self, expr: &Expr, scope: &[InScope]) {
-        if let Some((at, key)) = self.key(expr, scope) {
+    fn equal(&mut self, expr: &Expr, of: &Condition<'_>, scope: &[InScope]) {
+        if let Some((at, key)) = self.chosen_key(expr, of, scope) {
             self.uses[at].equal.insert(key);
         } else if let Expr::BinaryOp { left, op: BinaryOperator::LongArrow | BinaryOperator::Arrow, .. } = strip(expr)
-            && let Some((at, column)) = self.column(left, scope)
+            && let Some((at, column)) = self.chosen_column(left, of, scope)
         {
             self.uses[at].unknown.insert(format!(
                 "a field of {column}: its name is a constant, which pg_stat_statements shows as $n. Where the field is \
@@ -429,7 +444,7 @@ impl Walk<'_> {
         {
             for argument in &list.args {
                 if let FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) = argument
-                    && let Some((at, column)) = self.column(argument, scope)
+                    && let Some((at, column)) = self.chosen_column(argument, of, scope)
                 {
                     self.uses[at].unknown.insert(format!(
                         "an expression over {column}: it has constants, which pg_stat_statements shows as $n"
@@ -451,8 +466,8 @@ impl Walk<'_> {
         }
     }
 
-    fn pattern(&mut self, expr: &Expr, scope: &[InScope]) {
-        if let Some((at, key)) = self.key(expr, scope) {
+    fn pattern(&mut self, expr: &Expr, of: &Condition<'_>, scope: &[InScope]) {
+        if let Some((at, key)) = self.chosen_key(expr, of, scope) {
             self.uses[at].patterns.insert(key);
         }
     }

@@ -1,9 +1,9 @@
 //! What stands under the names of advised indexes: the truth of the catalogue at the moment of asking.
 
-use super::ask;
+use super::{ask, leftover::Leftover};
 use crate::{tables::LookError, target::Target};
 use headroom_model::advice::IndexAdvice;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, postgres::types::Oid};
 
 /// What stands under the name of an advised index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,8 +13,8 @@ pub enum Standing {
     /// A valid index of this table, of so many bytes.
     Index(i64),
     /// An invalid index of this table that nobody builds: what a build that did not end left behind.
-    Leftover,
-    /// An index that this process builds.
+    Leftover(Leftover),
+    /// An invalid index of this table, while this process builds one of it.
     UnderWay(i32),
     /// Something that is not ours to judge.
     Other,
@@ -23,13 +23,14 @@ pub enum Standing {
 impl Standing {
     /// Looks under the name of an advised index. A build by the process `own` does not count.
     pub async fn read(connection: &mut PgConnection, advice: &IndexAdvice, own: Option<i32>) -> sqlx::Result<Self> {
-        // The progress of other roles is hidden from a role without pg_read_all_stats: it could be this index.
-        let found: Option<(bool, bool, i64, Option<i32>)> = sqlx::query_as(
+        // The progress of other roles is hidden from a role without pg_read_all_stats: it could be this table. A REINDEX
+        // CONCURRENTLY of this index reports the one that is to replace it, so any build of the table counts.
+        let found: Option<(bool, bool, i64, Option<i32>, Oid)> = sqlx::query_as(
             "SELECT /* headroom */ coalesce(c.relkind = 'i' AND t.relname = $3 AND NOT i.indisunique, false), \
              coalesce(i.indisvalid, false), coalesce(pg_relation_size(c.oid), 0), \
              (SELECT min(p.pid) FROM pg_stat_progress_create_index p \
               WHERE p.datname = current_database() AND p.pid IS DISTINCT FROM $4 \
-              AND (p.relid IS NULL OR p.relid = i.indrelid AND p.index_relid IN (0, c.oid))) \
+              AND (p.relid IS NULL OR p.relid = i.indrelid)), c.oid \
              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
              LEFT JOIN pg_index i ON i.indexrelid = c.oid LEFT JOIN pg_class t ON t.oid = i.indrelid \
              WHERE n.nspname = $1 AND c.relname = $2",
@@ -43,9 +44,9 @@ impl Standing {
         Ok(match found {
             None => Standing::Free,
             Some((false, ..)) => Standing::Other,
-            Some((true, true, size, _)) => Standing::Index(size),
-            Some((true, false, _, Some(pid))) => Standing::UnderWay(pid),
-            Some((true, false, _, None)) => Standing::Leftover,
+            Some((true, true, size, ..)) => Standing::Index(size),
+            Some((true, false, _, Some(pid), _)) => Standing::UnderWay(pid),
+            Some((true, false, _, None, oid)) => Standing::Leftover(Leftover(oid)),
         })
     }
 
@@ -53,10 +54,13 @@ impl Standing {
     pub fn hindrance(&self, advice: &IndexAdvice) -> Option<String> {
         let index = &advice.index;
         match self {
-            Standing::Free | Standing::Leftover => None,
+            Standing::Free | Standing::Leftover(_) => None,
             Standing::Index(_) => Some(format!("An index {index} exists already; nothing was done.")),
             Standing::UnderWay(pid) => {
-                Some(format!("An index {index} may be under way already: process {pid} builds one. Nothing was done."))
+                let table = &advice.table;
+                Some(format!(
+                    "An index {index} may be under way already: process {pid} builds one of {table}. Nothing was done."
+                ))
             }
             Standing::Other => Some(format!(
                 "Something else is named {index} already; nothing was done. Once it is renamed or removed, the index can be created."

@@ -227,6 +227,62 @@ fn rows_without_a_partner_make_no_partial_index() {
 }
 
 #[test]
+fn what_a_join_says_of_the_side_that_comes_anyway_makes_no_index() {
+    let conditions = [
+        "o.customer_id = $1",
+        "$1 = o.customer_id",
+        "o.customer_id IN ($1, $2)",
+        "o.customer_id = ANY($1)",
+        "o.customer_id > $1",
+        "$1 >= o.customer_id",
+        "o.customer_id > i.order_id",
+        "o.customer_id BETWEEN $1 AND $2",
+        "o.tags @> $1",
+        "lower(o.note) = $1",
+        "o.note LIKE $1",
+        "o.note ~ $1",
+        "o.payload ->> $1 = $2",
+        "to_tsvector($1, o.note) @@ $2",
+    ];
+    // By the primary key of orders the join has its index.
+    let found = |sql: &str| -> (Vec<String>, Vec<String>) {
+        let (made, refused) = advised(sql, vec![orders(), items()]);
+        let made = made.iter().map(|it| format!("{} {}", it.table.name, it.shown()));
+        let of_orders = |it: &String| it.starts_with("orders");
+        let why_not = refused.into_iter().map(|it| it.why_not).filter(|it| !it.contains("orders_pkey"));
+        (made.filter(of_orders).collect(), why_not.collect())
+    };
+    let nothing = (Vec::<String>::new(), Vec::<String>::new());
+    for condition in conditions {
+        for preserved in [
+            format!("SELECT * FROM orders o LEFT JOIN items i ON i.order_id = o.id AND {condition}"),
+            format!("SELECT * FROM items i RIGHT JOIN orders o ON i.order_id = o.id AND {condition}"),
+            format!("SELECT * FROM items i FULL JOIN orders o ON i.order_id = o.id AND {condition}"),
+        ] {
+            assert_eq!(found(&preserved), nothing, "{preserved}");
+        }
+        for chosen in [
+            format!("SELECT * FROM orders o JOIN items i ON i.order_id = o.id AND {condition}"),
+            format!("SELECT * FROM items i LEFT JOIN orders o ON i.order_id = o.id AND {condition}"),
+            format!("SELECT * FROM orders o LEFT JOIN items i ON i.order_id = o.id WHERE {condition}"),
+        ] {
+            assert_ne!(found(&chosen), nothing, "{chosen}");
+        }
+    }
+    assert_eq!(
+        shown(
+            "SELECT * FROM orders o LEFT JOIN items i ON i.order_id = o.status AND o.customer_id IN (SELECT id FROM orders)"
+        ),
+        ["items (order_id)", "orders (status)"]
+    );
+    // The keys of the join itself stay.
+    assert_eq!(
+        shown("SELECT * FROM orders o LEFT JOIN items i ON i.order_id = o.customer_id"),
+        ["items (order_id)", "orders (customer_id)"]
+    );
+}
+
+#[test]
 fn functions_keep_their_schema() {
     let sql = |call: &str| format!("SELECT * FROM orders WHERE {call}(note) = $1");
     let made = |call: &str| advised(&sql(call), vec![orders()]).0[0].create_sql();
