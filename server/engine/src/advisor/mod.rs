@@ -34,7 +34,7 @@ use crate::{
 };
 use headroom_model::{
     TargetId, Timestamp,
-    advice::{AdviceReport, AdviceState, DuplicateReport, IndexAdvice, Proof, UnusedReport},
+    advice::{AdviceReport, AdviceState, AdvisedStatement, DuplicateReport, IndexAdvice, Proof, UnusedReport},
     operation::Operation,
 };
 use sqlx::PgConnection;
@@ -319,6 +319,11 @@ impl Advisor {
                 let Some(advice) = known.built.iter_mut().flatten().find(is_same) else { continue };
                 match (advice.state == AdviceState::Gone, is_there) {
                     (false, false) => {
+                        if advice.state == AdviceState::Created {
+                            // Counted too shortly to say what it brought, and not to be held against it.
+                            let unknown = |it: &mut AdvisedStatement| (it.mean_after_ms, it.calls_after) = (None, 0);
+                            advice.statements.iter_mut().for_each(unknown);
+                        }
                         (advice.state, advice.gone_at) = (AdviceState::Gone, Some(now));
                         workload.measured(&advice.id);
                         gone.push(advice.clone());
