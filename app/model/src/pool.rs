@@ -136,8 +136,8 @@ pub struct ReplicaReport {
     pub in_use: bool,
     /// Why, or why not.
     pub state: String,
-    /// How far it is behind the primary, in milliseconds: the age of the oldest position of the primary's log that it has
-    /// not replayed. Null while not known.
+    /// How far it is behind the primary, in milliseconds: the age of the newest noted position of the primary's log that it
+    /// has replayed. Null while not known.
     pub lag_ms: Option<f64>,
     /// Bytes of the log that it has not replayed.
     pub lag_bytes: Option<f64>,

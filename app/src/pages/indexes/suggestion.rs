@@ -54,6 +54,7 @@ fn Empty() -> impl IntoView {
         page.shown.with(|view| {
             let advice = &view.advice;
             match (advice.computed_at, advice.statements, advice.missing.is_empty()) {
+                (None, _, false) => "No statement can be looked at; the notice above says what is missing.",
                 (None, ..) => "Statements are being watched. The first round of advice begins after half a minute of them.",
                 (_, 0, false) => "No statement could be looked at; the notice above says what is missing.",
                 (_, 0, true) => "No statement could be looked at: none ran, or none can be explained. Below is why, where it is known.",

@@ -97,12 +97,12 @@ pub fn Patterns(#[prop(into)] shown: Signal<Vec<RowByRow>>) -> impl IntoView {
             <li class="cell">
                 <p>{said}</p>
                 <p>
-                    <a href=list aria-label=format!("Statement {}", one.list_id)>
+                    <a href=list>
                         <SqlLine text=one.list_text/>
                     </a>
                 </p>
                 <p>
-                    <a href=lookup aria-label=format!("Statement {}", one.lookup_id)>
+                    <a href=lookup>
                         <SqlLine text=one.lookup_text/>
                     </a>
                 </p>

@@ -192,6 +192,12 @@ impl Advisor {
             report
         };
         report.suggestions.truncate(MAX_SUGGESTIONS);
+        if report.computed_at.is_none()
+            && let Some(update) = console.latest(target)
+        {
+            // Without statements no round ever begins.
+            report.missing = round::of_statements(&update.target.limitations).collect();
+        }
         report.building = console
             .operations
             .list(Some(target))

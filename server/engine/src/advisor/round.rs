@@ -454,6 +454,14 @@ fn rejected_advice(turned: Turned) -> RejectedAdvice {
     }
 }
 
+/// What keeps statements from being counted.
+pub(super) fn of_statements(limitations: &[Limitation]) -> impl Iterator<Item = Missing> {
+    let of_statements = limitations.iter().filter(|limitation| {
+        limitation.what.contains("Query figures") || limitation.what.contains("Statements of other roles")
+    });
+    of_statements.map(|it| Missing { what: it.what.clone(), remedy: it.remedy.clone() })
+}
+
 fn skip(skipped: &mut Vec<SkippedStatement>, statement: &Statement, reason: String) {
     skipped.push(SkippedStatement {
         query_id: statement.query_id.to_string(),
@@ -489,10 +497,7 @@ fn missing(
         });
     }
     if is_blind {
-        let of_statements = limitations.iter().filter(|limitation| {
-            limitation.what.contains("Query figures") || limitation.what.contains("Statements of other roles")
-        });
-        missing.extend(of_statements.map(|it| Missing { what: it.what.clone(), remedy: it.remedy.clone() }));
+        missing.extend(of_statements(limitations));
     }
     if skipped.iter().any(|skipped| skipped.reason.contains("may not read")) {
         missing.push(Missing {
