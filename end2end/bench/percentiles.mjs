@@ -106,7 +106,7 @@ export async function measure(run) {
       await ask("SELECT count(*) FROM pgbench_tellers");
       return (await api("/database/statements")).length > 0;
     });
-    const seconds = quick ? 8 : 90;
+    const seconds = quick ? 8 : 45;
     const rows = [];
     for (const scenario of SCENARIOS) {
       say(`percentiles: ${scenario.name}`);
