@@ -50,6 +50,9 @@ test("search, kind, role, tag, order and columns are in the address", async (t) 
     const texts = await rows(page).locator(".sql-line").evaluateAll((lines) => lines.map((line) => line.title));
     return texts.length > 0 && texts.every((text) => text.startsWith("UPDATE"));
   });
+  const csv = await page.request.get(await page.getByRole("link", { name: "CSV" }).getAttribute("href"));
+  const lines = (await csv.text()).trim().split("\r\n").slice(1);
+  assert.ok(lines.length > 0 && lines.every((line) => line.includes(",update,")), "the file is of the filter");
   await page.goto(`${site.demo.url}/queries?tag=controller:account`);
   await until("only what is tagged so", async () => (await rows(page).count()) === 1);
   await list(page).getByText("Tag: controller:account").waitFor();

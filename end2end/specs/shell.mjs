@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hydrated, liveState, open, openAlive, site } from "../lib/site.mjs";
+import { hydrated, liveState, open, openAlive, picture, site } from "../lib/site.mjs";
 import { until } from "../lib/wait.mjs";
 
 test("? lists the keys, and each listed key does what it says", async (t) => {
@@ -52,6 +52,30 @@ test("? lists the keys, and each listed key does what it says", async (t) => {
   await page.getByRole("textbox", { name: "Link" }).focus();
   await page.keyboard.press("?");
   assert.ok(await help.isHidden(), "keys are off in a field");
+});
+
+test("on a phone four pages stand in the bar and the others behind More", async (t) => {
+  for (const theme of ["light", "dark"]) {
+    const page = await openAlive(t, "/?from=now-3h", { width: 390, theme });
+    const bar = page.getByRole("navigation", { name: "Main, compact" });
+    const more = bar.locator("summary");
+    assert.deepEqual(await bar.locator(":scope > a").allInnerTexts(), ["Overview", "Trends", "Queries", "Cache"]);
+    assert.equal(await more.getAttribute("aria-current"), null);
+    await more.click();
+    await picture(page, `more-${theme}`);
+    await bar.getByRole("link", { name: "Locks" }).click();
+    await page.waitForURL(/\/locks\?.*from=now-3h/);
+    assert.equal(await bar.locator("details").getAttribute("open"), null, "closed behind the choice");
+    await until("More is where the page is", async () => (await more.getAttribute("aria-current")) === "true");
+    await more.click();
+    await page.keyboard.press("Escape");
+    assert.equal(await bar.locator("details").getAttribute("open"), null);
+    assert.deepEqual(page.problems, []);
+  }
+  const still = await open(t, "/", { width: 390, javaScript: false });
+  await still.locator(".tabbar summary").click();
+  await still.locator(".tabbar").getByRole("link", { name: "Tables" }).click();
+  await still.getByRole("heading", { level: 1, name: "Tables" }).waitFor();
 });
 
 test("keys are off behind a dialog, a lone g is forgotten, and all can be switched off", async (t) => {

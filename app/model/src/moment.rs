@@ -224,7 +224,7 @@ pub struct Coverage {
 }
 
 /// What was seen of a target in one minute. Lists are bounded; what was not measured is told by `coverage`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MinuteRecord {

@@ -230,12 +230,6 @@ mod tests {
         let minute = |nth: i64, backend_start_us| MinuteRecord {
             at: Timestamp(nth * MINUTE_MS),
             readings: 12,
-            totals: None,
-            statements: Vec::new(),
-            running: Vec::new(),
-            waits: Vec::new(),
-            wait_looks: 0,
-            states: Vec::new(),
             locks: vec![LockTree {
                 root: LockSession {
                     pid: 7,
@@ -251,8 +245,7 @@ mod tests {
                 longest_ms: None,
                 seen: 12,
             }],
-            datasets: Vec::new(),
-            coverage: Vec::new(),
+            ..MinuteRecord::default()
         };
         let of = |starts: [Option<i64>; 4]| -> Vec<(i64, i64, u64)> {
             let records: Vec<MinuteRecord> =

@@ -308,7 +308,7 @@ fn did_not_help(cancel: &Unended) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{actions::ActionError, collect::ServerFacts};
+    use crate::actions::ActionError;
     use headroom_model::Sample;
 
     const NOW: Timestamp = Timestamp(1_795_098_728_250);
@@ -325,23 +325,8 @@ mod tests {
     }
 
     fn seen(sessions: Vec<Session>) -> Observation {
-        Observation {
-            sample: Sample { target: TargetId("orders".into()), at: NOW, figures: [].into() },
-            facts: ServerFacts::default(),
-            sessions,
-            hidden_sessions: 0,
-            waits: None,
-            statements: Vec::new(),
-            spending: Err("Not read.".into()),
-            workload: None,
-            tables: Vec::new(),
-            sequence: None,
-            datasets: Vec::new(),
-            limitations: Vec::new(),
-            events: Vec::new(),
-            postgres_error: None,
-            redis_error: None,
-        }
+        let sample = Sample { target: TargetId("orders".into()), at: NOW, figures: [].into() };
+        Observation { sessions, ..Observation::bare(sample, "Not read.") }
     }
 
     #[test]

@@ -86,6 +86,14 @@ async fn bench_of(database: TestDatabase, differs: Differs) -> Bench {
     Bench { console, database, ahead, also: differs.also }
 }
 
+/// A shop with a suggestion, and what a build of it that was killed left behind.
+async fn left_behind(database: TestDatabase) -> (Bench, IndexAdvice) {
+    let bench = bench(database).await;
+    let advice = bench.advice().await;
+    bench.leave_behind(&advice).await;
+    (bench, advice)
+}
+
 async fn offers_hypopg(connection: &mut PgConnection) -> bool {
     sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'hypopg')")
         .fetch_one(connection)
@@ -145,11 +153,14 @@ impl Bench {
         report.suggestions.iter().find(is_it).unwrap().clone()
     }
 
+    /// Creating the index of an advice begins.
+    async fn start(&self, advice: &IndexAdvice) -> Operation {
+        actions::create_index(&self.console, &id("shop"), &advice.id, &request(Role::Admin)).await.unwrap()
+    }
+
     /// How the index of an advice is created.
     async fn create(&self, advice: &IndexAdvice) -> Operation {
-        let request = request(Role::Admin);
-        let started = actions::create_index(&self.console, &id("shop"), &advice.id, &request).await.unwrap();
-        self.ended(&started).await
+        self.ended(&self.start(advice).await).await
     }
 
     /// What a build of an advised index leaves that gives up half way.
@@ -207,8 +218,7 @@ async fn the_missing_index_is_found_proven_created_and_its_gain_measured() {
 
         let preview = actions::preview_index(&bench.console, &id("shop"), &advice.id).await.unwrap();
         assert!(preview.sql.starts_with("CREATE INDEX CONCURRENTLY \"orders_customer_id"), "{preview:?}");
-        let started =
-            actions::create_index(&bench.console, &id("shop"), &advice.id, &request(Role::Admin)).await.unwrap();
+        let started = bench.start(&advice).await;
         let ended = bench.ended(&started).await;
         assert_eq!(ended.state, OperationState::Succeeded, "{ended:?}");
         let again = actions::create_index(&bench.console, &id("shop"), &advice.id, &request(Role::Admin)).await;
@@ -240,8 +250,7 @@ async fn a_build_that_is_stopped_leaves_nothing_behind() {
         let mut other = bench.database.connect().await.unwrap();
         let mut transaction = other.begin().await.unwrap();
         sqlx::query("UPDATE shop.orders SET status = status WHERE id = 1").execute(&mut *transaction).await.unwrap();
-        let started =
-            actions::create_index(&bench.console, &id("shop"), &advice.id, &request(Role::Admin)).await.unwrap();
+        let started = bench.start(advice).await;
         let second = actions::create_index(&bench.console, &id("shop"), &advice.id, &request(Role::Admin)).await;
         assert!(matches!(second, Err(ActionError::Conflict(_))), "{second:?}");
         let invalid = "SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
@@ -392,9 +401,7 @@ async fn what_a_killed_build_left_behind_is_named_and_removed() {
 #[tokio::test]
 async fn a_leftover_that_became_valid_is_not_dropped() {
     test::on_each_postgres(|database| async move {
-        let bench = bench(database).await;
-        let advice = bench.advice().await;
-        bench.leave_behind(&advice).await;
+        let (bench, advice) = left_behind(database).await;
         let preview = actions::preview_index(&bench.console, &id("shop"), &advice.id).await.unwrap();
         assert!(preview.effect.starts_with("First removes"), "{preview:?}");
         // Someone repairs it after the look, before its removal gets hold of the table.
@@ -403,8 +410,7 @@ async fn a_leftover_that_became_valid_is_not_dropped() {
         let mut repair = other.begin().await.unwrap();
         let lock = "LOCK TABLE shop.orders IN SHARE UPDATE EXCLUSIVE MODE";
         sqlx::raw_sql(lock).execute(&mut *repair).await.unwrap();
-        let started =
-            actions::create_index(&bench.console, &id("shop"), &advice.id, &request(Role::Admin)).await.unwrap();
+        let started = bench.start(&advice).await;
         until_counted(&mut watcher, WAITING).await;
         let reindex = format!("REINDEX INDEX {}", advice.index);
         sqlx::raw_sql(sqlx::AssertSqlSafe(reindex)).execute(&mut *repair).await.unwrap();
@@ -425,9 +431,7 @@ async fn a_leftover_that_became_valid_is_not_dropped() {
 #[tokio::test]
 async fn a_leftover_that_is_rebuilt_is_under_way() {
     test::on_each_postgres(|database| async move {
-        let bench = bench(database).await;
-        let advice = bench.advice().await;
-        bench.leave_behind(&advice).await;
+        let (bench, advice) = left_behind(database).await;
         let (mut other, mut watcher) =
             (bench.database.connect().await.unwrap(), bench.database.connect().await.unwrap());
         let mut transaction = other.begin().await.unwrap();
@@ -461,8 +465,7 @@ async fn a_stopped_build_whose_index_is_valid_by_then_is_told_as_created() {
             (bench.database.connect().await.unwrap(), bench.database.connect().await.unwrap());
         let mut transaction = other.begin().await.unwrap();
         sqlx::raw_sql(TOUCH).execute(&mut *transaction).await.unwrap();
-        let started =
-            actions::create_index(&bench.console, &id("shop"), &advice.id, &request(Role::Admin)).await.unwrap();
+        let started = bench.start(&advice).await;
         until_counted(&mut watcher, INVALID).await;
         // Next in line for the table, so before the clean-up.
         let mut repairer = bench.database.connect().await.unwrap();
@@ -491,16 +494,13 @@ async fn a_stopped_build_whose_index_is_valid_by_then_is_told_as_created() {
 #[tokio::test]
 async fn what_was_set_aside_and_not_dropped_is_found_again() {
     test::on_each_postgres(|database| async move {
-        let bench = bench(database).await;
-        let advice = bench.advice().await;
-        bench.leave_behind(&advice).await;
+        let (bench, advice) = left_behind(database).await;
         let (mut other, mut watcher) =
             (bench.database.connect().await.unwrap(), bench.database.connect().await.unwrap());
         // The removal waits for it after the leftover is set aside.
         let mut transaction = other.begin().await.unwrap();
         sqlx::raw_sql(TOUCH).execute(&mut *transaction).await.unwrap();
-        let started =
-            actions::create_index(&bench.console, &id("shop"), &advice.id, &request(Role::Admin)).await.unwrap();
+        let started = bench.start(&advice).await;
         until_counted(&mut watcher, "SELECT count(*) FROM pg_class WHERE relname LIKE 'headroom_leftover_%'").await;
         until_counted(
             &mut watcher,
@@ -585,8 +585,7 @@ async fn a_build_that_takes_too_long_ends_whatever_the_server_does() {
             (bench.database.connect().await.unwrap(), bench.database.connect().await.unwrap());
         let mut transaction = other.begin().await.unwrap();
         sqlx::query("UPDATE shop.orders SET status = status WHERE id = 1").execute(&mut *transaction).await.unwrap();
-        let started =
-            actions::create_index(&bench.console, &id("shop"), &advice.id, &request(Role::Admin)).await.unwrap();
+        let started = bench.start(&advice).await;
         until_counted(&mut watcher, INVALID).await;
         let building = "SELECT pid FROM pg_stat_progress_create_index WHERE datname = current_database()";
         let found = sqlx::query_scalar::<_, i32>(building).fetch_optional(&mut watcher).await.unwrap();

@@ -741,22 +741,14 @@ mod tests {
     fn gaps_are_told_with_their_reason() {
         let part = |part, readings, missed| Coverage { part, readings, missed, reason: Some("It was reset.".into()) };
         let record = MinuteRecord {
-            at: Timestamp(0),
             readings: 12,
-            totals: None,
-            statements: Vec::new(),
-            running: Vec::new(),
-            waits: Vec::new(),
-            wait_looks: 0,
-            states: Vec::new(),
-            locks: Vec::new(),
-            datasets: Vec::new(),
             coverage: vec![
                 part(Part::Statements, 9, 3),
                 part(Part::Sessions, 12, 0),
                 part(Part::Locks, 12, 0),
                 part(Part::Datasets, 0, 12),
             ],
+            ..MinuteRecord::default()
         };
         assert_eq!(gaps(&record), ["Statements: 3 of 12 readings missing. It was reset."]);
     }

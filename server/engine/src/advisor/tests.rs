@@ -7,7 +7,7 @@ use super::{
     workload::{Spent, Workload},
 };
 use crate::{
-    collect::{Observation, ServerFacts, Spending, StatementSpend},
+    collect::{Observation, Spending, StatementSpend},
     plans::{Purpose, screen},
 };
 use headroom_model::{Sample, TargetId, Timestamp, sample::Figures};
@@ -330,23 +330,7 @@ fn reading(at: i64, ids: impl IntoIterator<Item = i64>) -> Observation {
     let interval = Duration::from_secs(36);
     let spending = Spending { interval, statements: ids.into_iter().map(spend).collect(), calls: 0, time_ms: 0.0 };
     let sample = Sample { target: TargetId("shop".into()), at: Timestamp(at), figures: Figures::new() };
-    Observation {
-        sample,
-        facts: ServerFacts::default(),
-        sessions: Vec::new(),
-        hidden_sessions: 0,
-        waits: None,
-        statements: Vec::new(),
-        spending: Ok(spending),
-        workload: None,
-        tables: Vec::new(),
-        sequence: None,
-        datasets: Vec::new(),
-        limitations: Vec::new(),
-        events: Vec::new(),
-        postgres_error: None,
-        redis_error: None,
-    }
+    Observation { spending: Ok(spending), ..Observation::bare(sample, "") }
 }
 
 #[test]

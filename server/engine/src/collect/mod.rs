@@ -276,6 +276,30 @@ pub struct Observation {
     pub redis_error: Option<String>,
 }
 
+impl Observation {
+    /// One that saw nothing but a sample; `why` says why it does not know what statements did.
+    #[must_use]
+    pub fn bare(sample: Sample, why: &str) -> Self {
+        Observation {
+            sample,
+            facts: ServerFacts::default(),
+            sessions: Vec::new(),
+            hidden_sessions: 0,
+            waits: None,
+            statements: Vec::new(),
+            spending: Err(why.to_owned()),
+            workload: None,
+            tables: Vec::new(),
+            sequence: None,
+            datasets: Vec::new(),
+            limitations: Vec::new(),
+            events: Vec::new(),
+            postgres_error: None,
+            redis_error: None,
+        }
+    }
+}
+
 /// How often and how patiently to collect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CollectSettings {

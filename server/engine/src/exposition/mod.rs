@@ -115,7 +115,7 @@ fn requests(out: &mut Exposition, routes: &[RouteFigures]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::{Observation, ServerFacts};
+    use crate::collect::Observation;
     use headroom_model::{
         MetricId, TargetId, Timestamp,
         health::Health,
@@ -149,23 +149,7 @@ mod tests {
             figures: Figures::new(),
             issues: Vec::new(),
         };
-        let observation = Observation {
-            sample: Sample { target: id, at, figures: figures.clone() },
-            facts: ServerFacts::default(),
-            sessions: Vec::new(),
-            hidden_sessions: 0,
-            waits: None,
-            statements: Vec::new(),
-            spending: Err("Not read.".to_owned()),
-            tables: Vec::new(),
-            sequence: None,
-            workload: None,
-            datasets: Vec::new(),
-            limitations: Vec::new(),
-            events: Vec::new(),
-            postgres_error: None,
-            redis_error: None,
-        };
+        let observation = Observation::bare(Sample { target: id, at, figures: figures.clone() }, "Not read.");
         let totals = figures.into_iter().filter(|(metric, _)| metric.metric().kind == Kind::Delta).collect();
         Published { update: Arc::new(update), observation: Some(Arc::new(observation)), totals: Arc::new(totals) }
     }

@@ -119,22 +119,11 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_795_098_728_250);
 
     pub(super) fn observation(figures: &[(MetricId, f64)]) -> Observation {
+        let figures = figures.iter().copied().collect();
+        let sample = Sample { target: TargetId("orders".into()), at: NOW, figures };
         Observation {
-            sample: Sample { target: TargetId("orders".into()), at: NOW, figures: figures.iter().copied().collect() },
             facts: ServerFacts { postgres_version: Some("18.1".into()), ..ServerFacts::default() },
-            sessions: Vec::new(),
-            hidden_sessions: 0,
-            waits: None,
-            statements: Vec::new(),
-            spending: Err("Not read.".to_owned()),
-            tables: Vec::new(),
-            sequence: None,
-            workload: None,
-            datasets: Vec::new(),
-            limitations: Vec::new(),
-            events: Vec::new(),
-            postgres_error: None,
-            redis_error: None,
+            ..Observation::bare(sample, "Not read.")
         }
     }
 

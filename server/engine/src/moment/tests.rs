@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    collect::{DatasetFigures, ServerFacts, Session, Spending, StatementSpend},
+    collect::{DatasetFigures, Session, Spending, StatementSpend},
     store,
 };
 use headroom_model::{
@@ -20,23 +20,8 @@ fn orders() -> TargetId {
 
 fn reading(at: Timestamp) -> Observation {
     let figures = [(MetricId::SessionsActive, 0.0), (MetricId::LocksHeld, 0.0)].into();
-    Observation {
-        sample: Sample { target: orders(), at, figures },
-        facts: ServerFacts::default(),
-        sessions: Vec::new(),
-        hidden_sessions: 0,
-        waits: None,
-        statements: Vec::new(),
-        spending: Ok(Spending { interval: Duration::from_secs(5), statements: Vec::new(), calls: 0, time_ms: 0.0 }),
-        tables: Vec::new(),
-        sequence: None,
-        workload: None,
-        datasets: Vec::new(),
-        limitations: Vec::new(),
-        events: Vec::new(),
-        postgres_error: None,
-        redis_error: None,
-    }
+    let spending = Spending { interval: Duration::from_secs(5), statements: Vec::new(), calls: 0, time_ms: 0.0 };
+    Observation { spending: Ok(spending), ..Observation::bare(Sample { target: orders(), at, figures }, "") }
 }
 
 fn session(pid: i32, state: &str, wait: Option<(&str, &str)>, blocked_by: &[i32], waited_ms: f64) -> Session {

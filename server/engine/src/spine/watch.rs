@@ -218,22 +218,13 @@ impl Watch {
     /// What is known the moment PostgreSQL stops answering: nothing but that, and how this process fares.
     fn outage(&self) -> Observation {
         let figures: Figures = self.readers.process.figures();
+        let sample = Sample { target: self.slot.target.id.clone(), at: self.readers.clock.now(), figures };
         Observation {
-            sample: Sample { target: self.slot.target.id.clone(), at: self.readers.clock.now(), figures },
             facts: self.facts.clone(),
-            sessions: Vec::new(),
-            hidden_sessions: 0,
-            waits: None,
-            statements: Vec::new(),
-            spending: Err("PostgreSQL did not answer.".to_owned()),
-            tables: Vec::new(),
-            sequence: None,
-            workload: None,
-            datasets: Vec::new(),
             limitations: self.limitations.clone(),
-            events: Vec::new(),
             postgres_error: reason(&self.postgres),
             redis_error: reason(&self.redis),
+            ..Observation::bare(sample, "PostgreSQL did not answer.")
         }
     }
 

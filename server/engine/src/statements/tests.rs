@@ -3,7 +3,7 @@
 use super::{StatementLog, Step};
 use crate::{
     clock::Clock,
-    collect::{Counters, Observation, ServerFacts, StatementWork, Work, Workload},
+    collect::{Counters, Observation, StatementWork, Work, Workload},
     spine::feed::Feed,
     store::{self, EventQuery, HOUR_MS, MINUTE_MS, StateStore},
 };
@@ -83,23 +83,8 @@ impl Stage {
             evicted: false,
             learned: Vec::new(),
         };
-        self.log.observe(&Observation {
-            sample: Sample { target: orders(), at: self.at(), figures: Figures::new() },
-            facts: ServerFacts::default(),
-            sessions: Vec::new(),
-            hidden_sessions: 0,
-            waits: None,
-            statements: Vec::new(),
-            spending: Err("Not read.".into()),
-            workload: Some(workload),
-            tables: Vec::new(),
-            sequence: None,
-            datasets: Vec::new(),
-            limitations: Vec::new(),
-            events: Vec::new(),
-            postgres_error: None,
-            redis_error: None,
-        });
+        let sample = Sample { target: orders(), at: self.at(), figures: Figures::new() };
+        self.log.observe(&Observation { workload: Some(workload), ..Observation::bare(sample, "Not read.") });
         self.now.fetch_add(MINUTE_MS, Ordering::Relaxed);
     }
 
